@@ -1,0 +1,1 @@
+//! Captures on disk: pcap, pcapng, compressed or not.

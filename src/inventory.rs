@@ -1,0 +1,1 @@
+//! The operations that really exist, with what was seen of each.

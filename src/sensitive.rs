@@ -1,0 +1,1 @@
+//! Value → data class, with validators: what a value is, decided from its own bytes.
