@@ -181,6 +181,8 @@ names! {
         STILL_OPEN = 7, "still_open";
         /// The sender closed the connection before the end of the message, or never answered.
         CONNECTION_CLOSED = 8, "connection_closed";
+        /// The framing is broken: where the message ends can't be known.
+        MALFORMED = 9, "malformed";
     }
 }
 
@@ -246,7 +248,7 @@ pub struct Message {
     /// Size of the head with start line and blank line, in bytes.
     pub head_bytes: Option<u64>,
     /// Size of the body after the transfer coding was undone; known also when bytes of it are missing but the
-    /// framing determines it. `None` only where there can be no body by the rules of the protocol.
+    /// framing determines it. Zero where the rules of the protocol say that there is none.
     pub body_bytes: Option<u64>,
     /// What the body's values say; absent when the body was not inspected.
     pub facts: Option<Facts>,

@@ -17,9 +17,17 @@ pub mod time;
 pub mod capture;
 pub mod wire;
 
+pub mod flow;
+
 pub mod sensitive;
 
 pub mod call;
+pub mod http;
+
+pub mod exchange;
+
+pub mod connection;
+
 pub mod content;
 pub mod credential;
 pub mod record;

@@ -24,10 +24,67 @@ pub const HOLD_BYTES_MAX: usize = 4 << 20;
 /// dozen places late; a real tap is far more orderly.
 pub const GAP_FRAMES: u32 = 64;
 
+/// Nanoseconds after which an acknowledged hole is called a gap on a quiet flow: far more than any mirror delays.
+pub const GAP_NS: u64 = 1_000_000_000;
+/// Nanoseconds after which a hole that nobody acknowledged is called a gap: a retransmission that has not come by
+/// then won't (RFC 6298 §2.4 doubles the time-out from 1 s; a fifth try comes after 31 s).
+pub const HOLE_NS_MAX: u64 = 31_000_000_000;
+/// Frames of a flow that was joined in its middle before its first position is settled: earlier bytes may still be
+/// on their way through the mirror.
+pub const JOIN_FRAMES: u32 = 32;
+/// The same in nanoseconds, for a quiet flow.
+pub const JOIN_NS: u64 = 1_000_000_000;
+/// Nanoseconds that late bytes have to come in after a RST.
+pub const CLOSING_NS: u64 = 1_000_000_000;
+/// How far from the next byte a RST may stand to be believed: a window of the usual size.
+pub const RESET_WINDOW_BYTES: u32 = 4 << 20;
+/// Delivered but unacknowledged bytes that are remembered for a direction, so that a second copy can be compared
+/// with the first: a usual window of a request or response.
+pub const HISTORY_BYTES_MAX: usize = 16 << 10;
+/// Nanoseconds without a frame after which an open flow is given up: longer than the keep-alive interval of
+/// servers and of TCP itself is usual between two calls of a long-lived client.
+pub const IDLE_NS_MAX: u64 = 3_600_000_000_000;
+/// The same for a flow without any payload: a port scan must not fill the table.
+pub const EMPTY_NS_MAX: u64 = 60_000_000_000;
+/// Nanoseconds that a closed flow is remembered, so that late copies of its frames don't look like a new one
+/// (TIME-WAIT is twice the maximum segment lifetime, RFC 9293 §3.6.1; copies through a mirror come far sooner).
+pub const CLOSED_NS: u64 = 10_000_000_000;
+/// Memory budget of all workers together, in bytes, where none is asked for.
+pub const MEMORY_BYTES_DEFAULT: usize = 1 << 30;
+/// Frames of one round: the merge waits for the slowest worker once a round, so rounds are long enough that the
+/// hand-over costs little, and short enough that a round's calls stay in the cache.
+pub const ROUND_FRAMES: u64 = 2048;
+
+const _: () = assert!(JOIN_FRAMES <= GAP_FRAMES, "a flow must be settled before holes in it are given up");
+const _: () = assert!(HISTORY_BYTES_MAX < HOLD_BYTES_MAX);
+
 // ---- http ----
 
 /// The longest head of a message that is kept; servers refuse far shorter ones (nginx 32 KiB, Apache 8 KiB a line).
 pub const HEAD_BYTES_MAX: usize = 256 << 10;
+
+/// Header lines of one head that are kept; servers refuse far fewer (Apache 100, nginx by size).
+pub const HEADERS_MAX: usize = 1024;
+/// The longest chunk extension or trailer line that is believed.
+pub const CHUNK_LINE_BYTES_MAX: u32 = 16 << 10;
+/// Bytes that wait for the answer to a CONNECT or an upgrade: an eager client sends its first message of the other
+/// protocol, a TLS ClientHello has at most 16 KiB a record.
+pub const VERDICT_BYTES_MAX: usize = 64 << 10;
+/// Segments of one direction that are looked at before a connection is given up as unknown: behind the greetings
+/// of a proxy protocol HTTP may begin.
+pub const LOOK_SEGMENTS: u32 = 12;
+/// The same for a connection that was joined in its middle, in turns of its ends: a message that was under way may
+/// be long, but behind it the next turn begins with a start line if it is HTTP.
+pub const LOOK_TURNS: u32 = 12;
+/// Bytes that decide what a connection speaks.
+pub const LOOK_BYTES: usize = 32;
+
+// ---- exchange ----
+
+/// Requests that wait for their answers on one connection; browsers pipelined 8, load generators 100.
+pub const PIPELINE_MAX: usize = 1024;
+/// Calls that a worker keeps for use again.
+pub const SPARE_CALLS: usize = 64;
 
 // ---- content ----
 

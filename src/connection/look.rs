@@ -1,0 +1,164 @@
+//! The look at what a connection speaks: bounded, by segments and bytes, in both directions.
+
+use crate::flow::Data;
+use crate::http::sniff::{Sniffed, sniff};
+use crate::limits::{LOOK_BYTES, LOOK_SEGMENTS, LOOK_TURNS};
+use crate::wire::Direction;
+
+/// What the look has found so far.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    sides: [Eye; 2],
+    /// Segments that were no HTTP, where a message would have begun.
+    segments: u32,
+    /// Times that the other end began to speak, where a message may be under way.
+    turns: u32,
+    spoke: Option<Direction>,
+    carrier: Option<&'static str>,
+}
+
+/// The look at one direction.
+#[derive(Debug, Default)]
+struct Eye {
+    /// Its beginning, or something since, was not in the capture: it may be in the middle of a message.
+    blind: bool,
+    /// Bytes of it went by that were no HTTP.
+    skipped: bool,
+    /// First bytes, too few to tell.
+    pending: Vec<u8>,
+    place: Option<Data<'static>>,
+}
+
+/// What a chunk of data showed.
+pub(super) enum Looked<'a> {
+    Nothing,
+    GiveUp(&'static str),
+    /// HTTP begins with `bytes` at `place`.
+    Http {
+        client: Direction,
+        bytes: std::borrow::Cow<'a, [u8]>,
+        place: Data<'static>,
+    },
+}
+
+impl Look {
+    pub(super) fn start(&mut self, direction: Direction, known: bool) {
+        self.eye(direction).blind = !known;
+    }
+
+    pub(super) fn gap(&mut self, direction: Direction) {
+        let eye = self.eye(direction);
+        eye.blind = true;
+        eye.pending = Vec::new();
+    }
+
+    /// Nothing of this direction went by unread.
+    pub(super) fn in_sequence(&self, direction: Direction) -> bool {
+        let [up, down] = &self.sides;
+        let eye = if direction == Direction::Up { up } else { down };
+        !eye.blind && !eye.skipped
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        self.sides.iter().map(|eye| eye.pending.capacity()).sum()
+    }
+
+    /// The best name for what it speaks.
+    pub(super) fn protocol(&self) -> &'static str {
+        self.carrier.unwrap_or("unknown")
+    }
+
+    /// What looked like HTTP was none.
+    pub(super) fn disappointed(&mut self) -> Option<&'static str> {
+        for eye in &mut self.sides {
+            eye.skipped = true;
+        }
+        self.segments += 1;
+        (self.segments >= LOOK_SEGMENTS).then(|| self.protocol())
+    }
+
+    pub(super) fn data<'a>(&mut self, direction: Direction, data: &Data<'a>) -> Looked<'a> {
+        let in_sequence = self.in_sequence(direction);
+        if !data.boundary && !in_sequence {
+            return Looked::Nothing;
+        }
+        let eye = self.eye(direction);
+        let mut place = Data { bytes: &[], ..*data };
+        let mut bytes = std::borrow::Cow::Borrowed(data.bytes);
+        if !eye.pending.is_empty() {
+            let mut joined = std::mem::take(&mut eye.pending);
+            joined.extend_from_slice(data.bytes);
+            place = eye.place.take().unwrap_or(place);
+            bytes = joined.into();
+        }
+        match sniff(&bytes) {
+            Sniffed::Request => Looked::Http { client: direction, bytes, place },
+            Sniffed::Response => Looked::Http { client: direction.reverse(), bytes, place },
+            Sniffed::Named(protocol) => Looked::GiveUp(protocol),
+            Sniffed::Short if bytes.len() < LOOK_BYTES && in_sequence => {
+                let eye = self.eye(direction);
+                (eye.pending, eye.place) = (bytes.into_owned(), Some(place));
+                Looked::Nothing
+            }
+            Sniffed::Carrier("proxy-protocol") => self.behind_proxy_line(direction, bytes, place),
+            Sniffed::Carrier(name) => {
+                self.carrier = Some(name);
+                self.skip(direction)
+            }
+            Sniffed::Short | Sniffed::Unknown => self.skip(direction),
+        }
+    }
+
+    /// A line in front of the first message tells the proxy's client (the PROXY protocol, version 1, §2.1).
+    fn behind_proxy_line<'a>(
+        &mut self,
+        direction: Direction,
+        bytes: std::borrow::Cow<'a, [u8]>,
+        mut place: Data<'static>,
+    ) -> Looked<'a> {
+        const LINE_BYTES_MAX: usize = 107;
+        self.carrier = Some("proxy-protocol");
+        let line = bytes.iter().take(LINE_BYTES_MAX).position(|byte| *byte == b'\n').map(|lf| lf + 1);
+        let Some(line) = line else {
+            let eye = self.eye(direction);
+            if bytes.len() >= LINE_BYTES_MAX {
+                return self.skip(direction);
+            }
+            (eye.pending, eye.place) = (bytes.into_owned(), Some(place));
+            return Looked::Nothing;
+        };
+        let rest = bytes.get(line..).unwrap_or_default();
+        if rest.is_empty() {
+            return Looked::Nothing;
+        }
+        place.offset += line as u64;
+        let rest = Data { bytes: rest, ..place };
+        match self.data(direction, &rest) {
+            Looked::Http { client, bytes, place } => {
+                Looked::Http { client, bytes: bytes.into_owned().into(), place }
+            }
+            Looked::GiveUp(protocol) => Looked::GiveUp(protocol),
+            Looked::Nothing => Looked::Nothing,
+        }
+    }
+
+    /// Bytes went by that are no HTTP. Where this may be the middle of a message, all the rest of it
+    /// may go by before the next one begins, so turns are counted there rather than segments.
+    fn skip<'a>(&mut self, direction: Direction) -> Looked<'a> {
+        let blind = self.eye(direction).blind;
+        self.eye(direction).skipped = true;
+        if blind {
+            self.turns += u32::from(self.spoke != Some(direction));
+        } else {
+            self.segments += 1;
+        }
+        self.spoke = Some(direction);
+        let over = self.segments >= LOOK_SEGMENTS || self.turns >= LOOK_TURNS;
+        if over { Looked::GiveUp(self.protocol()) } else { Looked::Nothing }
+    }
+
+    fn eye(&mut self, direction: Direction) -> &mut Eye {
+        let [up, down] = &mut self.sides;
+        if direction == Direction::Up { up } else { down }
+    }
+}

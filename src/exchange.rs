@@ -1,0 +1,497 @@
+//! HttpEvent → Call: which response answers which request.
+//!
+//! Without loss the order says it (RFC 9112 §9.3). Where messages may be hidden, TCP positions do: a response whose
+//! packet acknowledges exactly the end of a request, and that begins behind what the client had already heard when
+//! it asked, answers that request and no other. What neither says stays apart, as two halves.
+
+mod order;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use crate::call::{Anomalies, Call, Causes, HeaderSpan, Message, Protocol};
+use crate::flow::EndReason;
+use crate::http::h1::head::{Lines, StartLine, Version};
+use crate::http::{Cut, Expect, Head, HttpEvent, MessageEnd, Place};
+use crate::limits::{BODY_INSPECTED_BYTES_MAX, PIPELINE_MAX, SPARE_CALLS};
+use crate::time::Timestamp;
+use crate::wire::{Direction, FlowKey};
+use order::{Answer, Asked, Entry};
+
+/// What every call of a connection has in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// The connection's id.
+    pub connection: u128,
+    /// Its key.
+    pub key: FlowKey,
+    /// Interface on which its first packet came.
+    pub interface: u32,
+    /// The direction of the requests.
+    pub client: Direction,
+}
+
+impl Context {
+    fn client(&self) -> SocketAddr {
+        self.key.sender(self.client)
+    }
+
+    fn server(&self) -> SocketAddr {
+        self.key.sender(self.client.reverse())
+    }
+}
+
+/// Calls for use again and what bodies are wanted: one per worker.
+#[derive(Debug)]
+pub struct Desk {
+    spare: Vec<Call>,
+    wants_body: Option<fn(&Call, &Message) -> bool>,
+}
+
+impl Desk {
+    /// `wants_body` says of a message whose head is whole whether its body is to be kept for inspection.
+    #[must_use]
+    pub const fn new(wants_body: Option<fn(&Call, &Message) -> bool>) -> Self {
+        Self { spare: Vec::new(), wants_body }
+    }
+
+    fn wants(&self, call: &Call, message: &Message) -> Option<Vec<u8>> {
+        self.wants_body.filter(|wants| wants(call, message)).map(|_| Vec::new())
+    }
+
+    fn give_back(&mut self, call: Call) {
+        if self.spare.len() < SPARE_CALLS {
+            self.spare.push(call);
+        }
+    }
+}
+
+/// A call that ended, with the bodies that were wanted of it, whole.
+#[derive(Debug)]
+pub struct Finished<'a> {
+    /// The call.
+    pub call: &'a mut Call,
+    /// Body of the request.
+    pub request_body: Option<&'a [u8]>,
+    /// Body of the response.
+    pub response_body: Option<&'a [u8]>,
+}
+
+/// What follows a request that asked for another protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// HTTP/1 goes on.
+    Resume,
+    /// A tunnel begins: anything may be in it.
+    Tunnel,
+    /// The protocol of that name begins.
+    Upgrade(&'static str),
+}
+
+/// The calls of one connection that have not ended.
+#[derive(Debug)]
+pub struct Exchange {
+    queue: VecDeque<Entry>,
+    /// A response to a request that is not known.
+    alone: Option<Box<Asked>>,
+    /// An interim response is being read (RFC 9110 §15.2).
+    interim: bool,
+    /// Responses may be hidden since the last one that was paired.
+    uncertain: bool,
+    /// Requests were seen that did not wait for the answer before.
+    pipelines: bool,
+    verdict: Option<Verdict>,
+    late: [Anomalies; 2],
+    calls: u64,
+    bodies_bytes: usize,
+}
+
+impl Exchange {
+    /// A connection whose beginning was seen on the client's and on the server's side, or not.
+    #[must_use]
+    pub fn new(client_known: bool, server_known: bool) -> Self {
+        let mut queue = VecDeque::new();
+        if !client_known {
+            queue.push_back(Entry::Hidden(Causes::JOINED_MIDSTREAM));
+        }
+        Self {
+            queue,
+            alone: None,
+            interim: false,
+            uncertain: !server_known,
+            pipelines: false,
+            verdict: None,
+            late: [Anomalies::EMPTY; 2],
+            calls: 0,
+            bodies_bytes: 0,
+        }
+    }
+
+    /// Calls that this connection has had.
+    #[must_use]
+    pub const fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// Calls that have not ended.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        let asked = self.queue.iter().filter(|entry| matches!(entry, Entry::Asked(_))).count();
+        asked + usize::from(self.alone.is_some())
+    }
+
+    /// Bytes of memory beside the struct itself.
+    #[must_use]
+    #[inline]
+    pub fn memory(&self) -> usize {
+        self.queue.capacity() * size_of::<Entry>() + self.queue.len() * CALL_BYTES + self.bodies_bytes
+    }
+
+    /// What a response said of the protocol that follows.
+    pub fn take_verdict(&mut self) -> Option<Verdict> {
+        self.verdict.take()
+    }
+
+    /// Anomalies that no call took.
+    #[must_use]
+    pub const fn late_anomalies(&self) -> Anomalies {
+        self.late[0].union(self.late[1])
+    }
+
+    /// The requests began before the capture did.
+    pub fn join_request(&mut self, cause: Causes) {
+        self.hide(cause);
+    }
+
+    /// The responses began before the capture did.
+    pub const fn join_response(&mut self) {
+        self.uncertain = true;
+    }
+
+    /// A later copy of a byte was another one.
+    pub fn rewritten(&mut self, of_client: bool) {
+        let [client, server] = &mut self.late;
+        (if of_client { client } else { server }).insert(Anomalies::SEGMENT_REWRITTEN);
+    }
+
+    /// What the client says.
+    #[inline]
+    pub fn request(
+        &mut self,
+        context: &Context,
+        desk: &mut Desk,
+        event: HttpEvent<'_>,
+        emit: &mut impl FnMut(Finished<'_>),
+    ) -> Expect {
+        match event {
+            HttpEvent::Head(head) => self.ask(context, desk, &head, emit),
+            HttpEvent::Body { bytes, .. } => {
+                if let Some(Entry::Asked(asked)) = self.queue.back_mut() {
+                    asked.keep_request_body(bytes, &mut self.bodies_bytes);
+                }
+                Expect::Framing
+            }
+            HttpEvent::Missing { .. } => {
+                if let Some(Entry::Asked(asked)) = self.queue.back_mut() {
+                    asked.request_body = None;
+                }
+                Expect::Framing
+            }
+            HttpEvent::End(end) => {
+                if let Some(Entry::Asked(asked)) = self.queue.back_mut() {
+                    asked.end_request(&end);
+                }
+                self.emit_ended(desk, emit);
+                Expect::Framing
+            }
+            HttpEvent::Lost => {
+                self.hide(Causes::GAP_IN_REQUEST);
+                Expect::Framing
+            }
+            HttpEvent::Junk => {
+                self.late[0].insert(Anomalies::BYTES_BETWEEN_MESSAGES);
+                Expect::Framing
+            }
+        }
+    }
+
+    /// What the server says.
+    #[inline]
+    pub fn response(
+        &mut self,
+        context: &Context,
+        desk: &mut Desk,
+        event: HttpEvent<'_>,
+        emit: &mut impl FnMut(Finished<'_>),
+    ) -> Expect {
+        match event {
+            HttpEvent::Head(head) => return self.answer(context, desk, &head, emit),
+            HttpEvent::Body { bytes, .. } => {
+                if let Some(asked) = answering(&mut self.queue, &mut self.alone) {
+                    asked.keep_response_body(bytes, &mut self.bodies_bytes);
+                }
+            }
+            HttpEvent::Missing { .. } => {
+                if let Some(asked) = answering(&mut self.queue, &mut self.alone) {
+                    asked.response_body = None;
+                }
+            }
+            HttpEvent::End(end) => self.end_answer(desk, &end, emit),
+            HttpEvent::Lost => self.lose_responses(),
+            HttpEvent::Junk => self.late[1].insert(Anomalies::BYTES_BETWEEN_MESSAGES),
+        }
+        Expect::Framing
+    }
+
+    /// The connection has ended: what waits is not answered any more.
+    pub fn finish(&mut self, desk: &mut Desk, reason: EndReason, emit: &mut impl FnMut(Finished<'_>)) {
+        let cause = match reason {
+            EndReason::Fin => Causes::CONNECTION_CLOSED,
+            EndReason::Reset | EndReason::Replaced => Causes::CONNECTION_RESET,
+            EndReason::Expired => Causes::EXPIRED,
+            EndReason::Evicted => Causes::EVICTED,
+            EndReason::InputEnded => Causes::STILL_OPEN,
+        };
+        if let Some(asked) = self.alone.take() {
+            self.emit(desk, asked, emit);
+        }
+        for entry in std::mem::take(&mut self.queue) {
+            if let Entry::Asked(mut asked) = entry {
+                asked.abandon(cause);
+                self.emit(desk, asked, emit);
+            }
+        }
+    }
+
+    fn ask(
+        &mut self,
+        context: &Context,
+        desk: &mut Desk,
+        head: &Head<'_>,
+        emit: &mut impl FnMut(Finished<'_>),
+    ) -> Expect {
+        if self.queue.len() >= PIPELINE_MAX {
+            self.forget_oldest(desk, emit);
+        }
+        let mut call = desk.spare.pop().unwrap_or_else(|| order::empty_call(context));
+        order::reset(&mut call, context, &head.place, context.client);
+        call.request = copy_head(&mut call.buffer, &mut call.headers, head);
+        let mut expect = Expect::Framing;
+        let mut asked = Asked::new(call, head.place);
+        if let StartLine::Request { method, target, version } = head.lines.start {
+            let name = method.of(head.bytes);
+            asked.note_method(name, head.lines.asks_upgrade());
+            if asked.waits_for_verdict() {
+                expect = Expect::Verdict;
+            }
+            asked.call.method = Some(method);
+            asked.call.target = Some(target);
+            asked.call.protocol = protocol(version);
+        }
+        asked.call.anomalies = head.lines.anomalies.union(std::mem::take(&mut self.late[0]));
+        asked.request_body = desk.wants(&asked.call, &asked.call.request);
+        self.pipelines |=
+            matches!(self.queue.back(), Some(Entry::Asked(before)) if before.is_pipelined_with(&asked));
+        self.queue.push_back(Entry::Asked(Box::new(asked)));
+        expect
+    }
+
+    fn answer(
+        &mut self,
+        context: &Context,
+        desk: &mut Desk,
+        head: &Head<'_>,
+        emit: &mut impl FnMut(Finished<'_>),
+    ) -> Expect {
+        let (status, version) = match head.lines.start {
+            StartLine::Response { status, version } => (status, version),
+            StartLine::Unread | StartLine::Request { .. } => return Expect::Framing,
+        };
+        self.interim = (100..200).contains(&status) && status != 101;
+        if self.interim {
+            return Expect::Framing;
+        }
+        let paired = self.pair(desk, &head.place, emit);
+        if !paired {
+            self.stand_alone(context, desk, &head.place, version);
+        }
+        let late = std::mem::take(&mut self.late[1]);
+        let Some(asked) = answering(&mut self.queue, &mut self.alone) else { return Expect::Framing };
+        asked.begin_answer(status, &head.place);
+        let call = &mut asked.call;
+        call.response = copy_head(&mut call.buffer, &mut call.headers, head);
+        call.anomalies = call.anomalies.union(head.lines.anomalies).union(late);
+        asked.response_body = desk.wants(&asked.call, &asked.call.response);
+        let expect = asked.expectation(status);
+        if expect == Expect::Switch {
+            let upgrade = order::upgrade_name(&asked.call);
+            self.verdict = Some(if status == 101 { Verdict::Upgrade(upgrade) } else { Verdict::Tunnel });
+        } else if asked.waits_for_verdict() {
+            self.verdict = Some(Verdict::Resume);
+        }
+        expect
+    }
+
+    /// A response to a request that is not known.
+    fn stand_alone(&mut self, context: &Context, desk: &mut Desk, place: &Place, version: Version) {
+        let mut call = desk.spare.pop().unwrap_or_else(|| order::empty_call(context));
+        order::reset(&mut call, context, place, context.client.reverse());
+        call.protocol = protocol(version);
+        match self.queue.iter().find_map(Entry::hidden) {
+            Some(cause) => call.causes.insert(cause),
+            None if self.uncertain || !self.queue.is_empty() => call.causes.insert(Causes::GAP_IN_REQUEST),
+            None => call.anomalies.insert(Anomalies::UNSOLICITED_RESPONSE),
+        }
+        let mut asked = Asked::new(call, *place);
+        asked.request_open = false;
+        asked.answer = Answer::Open;
+        self.alone = Some(Box::new(asked));
+    }
+
+    fn end_answer(&mut self, desk: &mut Desk, end: &MessageEnd, emit: &mut impl FnMut(Finished<'_>)) {
+        if std::mem::take(&mut self.interim) {
+            return;
+        }
+        if let Some(mut asked) = self.alone.take() {
+            asked.end_response(end);
+            self.emit(desk, asked, emit);
+            return;
+        }
+        if let Some(Entry::Asked(asked)) = self.queue.front_mut()
+            && asked.answer == Answer::Open
+        {
+            asked.end_response(end);
+            self.emit_ended(desk, emit);
+        }
+    }
+
+    /// Emits the calls at the front of which both halves have ended.
+    fn emit_ended(&mut self, desk: &mut Desk, emit: &mut impl FnMut(Finished<'_>)) {
+        while matches!(self.queue.front(), Some(Entry::Asked(asked)) if asked.has_ended()) {
+            if let Some(Entry::Asked(asked)) = self.queue.pop_front() {
+                self.emit(desk, asked, emit);
+            }
+        }
+    }
+
+    fn emit(&mut self, desk: &mut Desk, mut asked: Box<Asked>, emit: &mut impl FnMut(Finished<'_>)) {
+        self.calls += 1;
+        self.bodies_bytes -= asked.body_bytes().min(self.bodies_bytes);
+        let (request_body, response_body) = (asked.request_body.take(), asked.response_body.take());
+        let mut call = asked.call;
+        emit(Finished {
+            call: &mut call,
+            request_body: request_body.as_deref(),
+            response_body: response_body.as_deref(),
+        });
+        desk.give_back(call);
+    }
+
+    /// Requests may be hidden between the last one and the next.
+    fn hide(&mut self, cause: Causes) {
+        if !matches!(self.queue.back(), Some(Entry::Hidden(_))) {
+            self.queue.push_back(Entry::Hidden(cause));
+        }
+    }
+
+    /// Responses may be hidden between the last one and the next.
+    fn lose_responses(&mut self) {
+        self.uncertain = true;
+        for entry in &mut self.queue {
+            if let Entry::Asked(asked) = entry
+                && asked.answer == Answer::Awaited
+            {
+                asked.answer_may_be_lost = true;
+                if asked.waits_for_verdict() {
+                    self.verdict = Some(Verdict::Resume);
+                }
+            }
+        }
+    }
+
+    fn forget_oldest(&mut self, desk: &mut Desk, emit: &mut impl FnMut(Finished<'_>)) {
+        if let Some(Entry::Asked(mut asked)) = self.queue.pop_front() {
+            asked.abandon(Causes::EVICTED);
+            self.emit(desk, asked, emit);
+            self.hide_front();
+        }
+    }
+
+    fn hide_front(&mut self) {
+        if !matches!(self.queue.front(), Some(Entry::Hidden(_))) {
+            self.queue.push_front(Entry::Hidden(Causes::EVICTED));
+        }
+    }
+}
+
+/// About what an open call takes: its struct, a head of 1 KiB, twenty header spans.
+const CALL_BYTES: usize = 2048;
+
+/// The call that the response in hand belongs to.
+fn answering<'a>(queue: &'a mut VecDeque<Entry>, alone: &'a mut Option<Box<Asked>>) -> Option<&'a mut Asked> {
+    match (alone, queue.front_mut()) {
+        (Some(asked), _) => Some(asked),
+        (None, Some(Entry::Asked(asked))) => Some(asked),
+        (None, _) => None,
+    }
+}
+
+const fn protocol(version: Version) -> Protocol {
+    match version {
+        Version::V09 => Protocol::Http09,
+        Version::V10 => Protocol::Http10,
+        Version::V11 => Protocol::Http11,
+    }
+}
+
+/// Copies a head behind what the buffer holds, and its spans with it.
+fn copy_head(buffer: &mut Vec<u8>, headers: &mut Vec<HeaderSpan>, head: &Head<'_>) -> Message {
+    let (by, first) = (buffer.len() as u32, headers.len());
+    buffer.extend_from_slice(head.bytes);
+    let lines: &Lines = head.lines;
+    headers.extend(
+        lines
+            .headers
+            .iter()
+            .map(|header| HeaderSpan { name: header.name.shifted(by), value: header.value.shifted(by) }),
+    );
+    Message {
+        seen: true,
+        headers: first..headers.len(),
+        head_whole: head.cut.is_none(),
+        head_bytes: head.cut.is_none().then_some(head.bytes.len() as u64),
+        body_bytes: None,
+        facts: None,
+    }
+}
+
+/// The cause that a cut of the request (or of the response) gives.
+const fn cause_of(cut: Cut, of_request: bool) -> Causes {
+    match cut {
+        Cut::Lost if of_request => Causes::GAP_IN_REQUEST,
+        Cut::Lost => Causes::GAP_IN_RESPONSE,
+        Cut::SnapLength => Causes::TRUNCATED_CAPTURE,
+        Cut::Closed => Causes::CONNECTION_CLOSED,
+        Cut::Reset => Causes::CONNECTION_RESET,
+        Cut::Expired => Causes::EXPIRED,
+        Cut::Evicted => Causes::EVICTED,
+        Cut::InputEnded => Causes::STILL_OPEN,
+        Cut::Malformed => Causes::MALFORMED,
+    }
+}
+
+/// A body that is kept for inspection, or `None` once it is too long.
+fn keep(body: &mut Option<Vec<u8>>, bytes: &[u8], total: &mut usize) {
+    let Some(kept) = body else { return };
+    if kept.len() + bytes.len() > BODY_INSPECTED_BYTES_MAX {
+        *total -= kept.len().min(*total);
+        *body = None;
+    } else {
+        kept.extend_from_slice(bytes);
+        *total += bytes.len();
+    }
+}
+
+fn since(later: Option<Timestamp>, earlier: Timestamp) -> Option<u64> {
+    later.map(|later| later.since(earlier))
+}

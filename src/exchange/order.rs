@@ -1,0 +1,292 @@
+//! The queue of requests that wait, and which of them a response answers.
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::{Context, Desk, Exchange, Finished, cause_of, keep, since};
+use crate::call::{Anomalies, Call, Causes, Message, Protocol, Seen};
+use crate::http::{Expect, MessageEnd, Place};
+use crate::time::Timestamp;
+use crate::wire::Direction;
+
+/// One place in the queue.
+#[derive(Debug)]
+pub(super) enum Entry {
+    /// A request.
+    Asked(Box<Asked>),
+    /// Any number of requests that were not seen, and why.
+    Hidden(Causes),
+}
+
+impl Entry {
+    pub(super) const fn hidden(&self) -> Option<Causes> {
+        match self {
+            Self::Hidden(cause) => Some(*cause),
+            Self::Asked(_) => None,
+        }
+    }
+}
+
+/// How far the answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Awaited,
+    Open,
+    Ended,
+}
+
+/// What a request asks for besides a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    None,
+    /// HEAD: the response has no body.
+    NoBody,
+    /// CONNECT: a tunnel.
+    Tunnel,
+    /// Another protocol.
+    Upgrade,
+}
+
+/// A request, and its response as it comes.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) call: Call,
+    place: Place,
+    /// Position behind the request, where that is known.
+    end: Option<u64>,
+    end_time: Option<Timestamp>,
+    pub(super) request_open: bool,
+    pub(super) answer: Answer,
+    pub(super) answer_may_be_lost: bool,
+    wish: Wish,
+    pub(super) request_body: Option<Vec<u8>>,
+    pub(super) response_body: Option<Vec<u8>>,
+}
+
+impl Asked {
+    pub(super) const fn new(call: Call, place: Place) -> Self {
+        Self {
+            call,
+            place,
+            end: None,
+            end_time: None,
+            request_open: true,
+            answer: Answer::Awaited,
+            answer_may_be_lost: false,
+            wish: Wish::None,
+            request_body: None,
+            response_body: None,
+        }
+    }
+
+    pub(super) fn note_method(&mut self, method: &[u8], upgrade: bool) {
+        self.wish = match method {
+            b"HEAD" => Wish::NoBody,
+            b"CONNECT" => Wish::Tunnel,
+            _ if upgrade => Wish::Upgrade,
+            _ => Wish::None,
+        };
+    }
+
+    pub(super) const fn waits_for_verdict(&self) -> bool {
+        matches!(self.wish, Wish::Tunnel | Wish::Upgrade)
+    }
+
+    /// What follows the head of the answer.
+    pub(super) const fn expectation(&self, status: u16) -> Expect {
+        match (self.wish, status) {
+            (_, 101) | (Wish::Tunnel, 200..=299) => Expect::Switch,
+            (Wish::NoBody, _) => Expect::NoBody,
+            _ => Expect::Framing,
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        !self.request_open && self.answer == Answer::Ended
+    }
+
+    pub(super) fn body_bytes(&self) -> usize {
+        let length = |body: &Option<Vec<u8>>| body.as_ref().map_or(0, Vec::len);
+        length(&self.request_body) + length(&self.response_body)
+    }
+
+    pub(super) fn keep_request_body(&mut self, bytes: &[u8], total: &mut usize) {
+        keep(&mut self.request_body, bytes, total);
+    }
+
+    pub(super) fn keep_response_body(&mut self, bytes: &[u8], total: &mut usize) {
+        keep(&mut self.response_body, bytes, total);
+    }
+
+    pub(super) fn end_request(&mut self, end: &MessageEnd) {
+        if !self.request_open {
+            return;
+        }
+        self.request_open = false;
+        (self.end, self.end_time) = (end.offset, end.time);
+        self.call.request.body_bytes = end.body_bytes;
+        self.call.anomalies.insert(end.anomalies);
+        if let Some(cut) = end.cut {
+            self.call.causes.insert(cause_of(cut, true));
+            self.request_body = None;
+        }
+    }
+
+    pub(super) fn begin_answer(&mut self, status: u16, place: &Place) {
+        self.answer = Answer::Open;
+        self.call.status = Some(status);
+        if self.call.request.seen {
+            if self.request_open {
+                self.call.anomalies.insert(Anomalies::EARLY_RESPONSE);
+                self.call.ttfb_ns = Some(0);
+            } else {
+                self.call.ttfb_ns = self.end_time.map(|end| place.time.since(end));
+            }
+        }
+    }
+
+    pub(super) fn end_response(&mut self, end: &MessageEnd) {
+        self.answer = Answer::Ended;
+        self.call.response.body_bytes = end.body_bytes;
+        self.call.anomalies.insert(end.anomalies);
+        if self.call.request.seen {
+            self.call.duration_ns = since(end.time, self.call.time);
+        }
+        if let Some(cut) = end.cut {
+            self.call.causes.insert(cause_of(cut, false));
+            self.response_body = None;
+        }
+    }
+
+    /// No answer comes any more, or no end of it.
+    pub(super) fn abandon(&mut self, cause: Causes) {
+        self.request_open = false;
+        self.call.causes.insert(match self.answer {
+            Answer::Awaited if self.answer_may_be_lost => Causes::GAP_IN_RESPONSE,
+            Answer::Awaited | Answer::Open => cause,
+            Answer::Ended if self.call.causes.is_empty() => cause,
+            Answer::Ended => Causes::EMPTY,
+        });
+    }
+
+    /// Whether a response at `place` may answer this request: it acknowledges something of the request, and the
+    /// client had not heard it when it asked.
+    fn may_be_answered_at(&self, place: &Place) -> bool {
+        self.answer == Answer::Awaited
+            && place.ack.is_none_or(|ack| ack > self.place.offset)
+            && self.place.ack.is_none_or(|heard| place.offset >= heard)
+    }
+
+    /// Asked without having heard anything since this one was.
+    pub(super) fn is_pipelined_with(&self, next: &Self) -> bool {
+        self.answer == Answer::Awaited && self.place.ack.is_some() && self.place.ack == next.place.ack
+    }
+}
+
+impl Exchange {
+    /// Brings the request that a response at `place` answers to the front of the queue. False if none can be named.
+    pub(super) fn pair(
+        &mut self,
+        desk: &mut Desk,
+        place: &Place,
+        emit: &mut impl FnMut(Finished<'_>),
+    ) -> bool {
+        if !self.uncertain
+            && let Some(Entry::Asked(front)) = self.queue.front()
+        {
+            return front.may_be_answered_at(place);
+        }
+        let Some(index) = self.position_of(place) else { return false };
+        for _ in 0..index {
+            if let Some(Entry::Asked(mut asked)) = self.queue.pop_front() {
+                asked.answer_may_be_lost = true;
+                asked.abandon(Causes::GAP_IN_RESPONSE);
+                self.emit(desk, asked, emit);
+            }
+        }
+        self.uncertain = false;
+        true
+    }
+
+    /// The request that ends exactly where the response's packet acknowledges, if no other one can be meant.
+    fn position_of(&self, place: &Place) -> Option<usize> {
+        let ack = place.ack?;
+        let index = self.queue.iter().position(|entry| {
+            matches!(entry, Entry::Asked(asked) if asked.end == Some(ack) && asked.may_be_answered_at(place))
+        })?;
+        let Some(Entry::Asked(found)) = self.queue.get(index) else { return None };
+        let mut before = self.queue.iter().take(index);
+        let other = before.any(|entry| match entry {
+            Entry::Asked(asked) => asked.is_pipelined_with(found),
+            Entry::Hidden(_) => self.pipelines,
+        });
+        (!other).then_some(index)
+    }
+}
+
+/// A call with nothing in it.
+pub(super) fn empty_call(context: &Context) -> Call {
+    Call {
+        id: 0,
+        connection: context.connection,
+        interface: context.interface,
+        vni: context.key.vni(),
+        client: context.client(),
+        server: context.server(),
+        time: Timestamp::ZERO,
+        duration_ns: None,
+        ttfb_ns: None,
+        protocol: Protocol::Http11,
+        buffer: Vec::new(),
+        headers: Vec::new(),
+        method: None,
+        target: None,
+        status: None,
+        request: Message::default(),
+        response: Message::default(),
+        causes: Causes::EMPTY,
+        anomalies: Anomalies::EMPTY,
+    }
+}
+
+/// Makes a used call empty again, keeping its memory, for a message that begins at `place`.
+pub(super) fn reset(call: &mut Call, context: &Context, place: &Place, direction: Direction) {
+    call.buffer.clear();
+    call.headers.clear();
+    let (buffer, headers) = (std::mem::take(&mut call.buffer), std::mem::take(&mut call.headers));
+    *call =
+        Call { id: id(context, place, direction), time: place.time, buffer, headers, ..empty_call(context) };
+}
+
+/// The id of a call: a hash of what is the same in every reading of the same packets.
+fn id(context: &Context, place: &Place, direction: Direction) -> u128 {
+    const STREAM_ID: u32 = 0; // HTTP/1 has no streams
+    const PART: u32 = 0; // and its calls are told at once
+    let mut bytes = [0_u8; 41 + 8 + 4 + 1 + 4 + 4];
+    let (key, rest) = bytes.split_at_mut(41);
+    key.copy_from_slice(&context.key.to_bytes());
+    let (time, rest) = rest.split_at_mut(8);
+    time.copy_from_slice(&place.time.as_nanos().to_be_bytes());
+    let (seq, rest) = rest.split_at_mut(4);
+    seq.copy_from_slice(&(place.offset as u32).to_be_bytes());
+    let (side, rest) = rest.split_at_mut(1);
+    side.copy_from_slice(&[direction.index() as u8]);
+    let (stream, part) = rest.split_at_mut(4);
+    stream.copy_from_slice(&STREAM_ID.to_be_bytes());
+    part.copy_from_slice(&PART.to_be_bytes());
+    xxh3_128(&bytes)
+}
+
+/// The protocol that a 101 response switches to (RFC 9110 §7.8).
+pub(super) fn upgrade_name(call: &Call) -> &'static str {
+    match call.header(&call.response, "upgrade") {
+        Seen::Known(name) if name.eq_ignore_ascii_case(b"websocket") => "websocket",
+        Seen::Known(name) if name.eq_ignore_ascii_case(b"h2c") => "h2c",
+        Seen::Known(name)
+            if name.len() >= 4 && name.get(..4).is_some_and(|n| n.eq_ignore_ascii_case(b"TLS/")) =>
+        {
+            "tls"
+        }
+        Seen::Known(_) => "upgraded",
+        Seen::None | Seen::Unknown => "upgraded",
+    }
+}

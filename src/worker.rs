@@ -1,0 +1,452 @@
+//! One worker end to end: it owns its flows from the segment to the finished JSON line.
+//!
+//! A worker runs to completion. It takes one batch of segments a round and answers with exactly one batch of
+//! lines, perhaps empty, so that the merge never waits for a watermark. A flow on which the sensor itself fails is
+//! lost and counted; the worker goes on.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::analysis::Observation;
+use crate::call::{Call, Causes, Connection as Unparsed, Message, Seen};
+use crate::capture::file::Block;
+use crate::connection::Connection;
+use crate::content;
+use crate::counters;
+use crate::credential::Memo;
+use crate::exchange::{Desk, Finished};
+use crate::flow::table::{Host, Table};
+use crate::flow::{Chunk, EndReason, Stamp};
+use crate::publish::Kind;
+use crate::record::json::Writer;
+use crate::time::Timestamp;
+use crate::wire::{Direction, FlowKey, Segment, TcpFlags};
+
+/// A segment on its way to the owner of its flow: plain values, and the place of its payload in a shared block.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed {
+    /// When its frame came.
+    pub stamp: Stamp,
+    /// Number of the frame in the whole input, from 1.
+    pub ordinal: u64,
+    /// Hash of the flow key.
+    pub hash: u64,
+    /// The flow.
+    pub flow: FlowKey,
+    /// Direction in it.
+    pub direction: Direction,
+    /// Flags.
+    pub flags: TcpFlags,
+    /// Index of the payload's block in the batch.
+    pub block: u16,
+    /// Sequence number.
+    pub seq: u32,
+    /// Acknowledgement number.
+    pub ack: u32,
+    /// Payload bytes that the snap length cut off.
+    pub missing: u32,
+    /// Interface of the capture.
+    pub interface: u32,
+    /// First byte of the payload in its block.
+    pub start: u32,
+    /// Length of the payload.
+    pub len: u32,
+}
+
+/// The segments of one round for one worker.
+#[derive(Debug, Default)]
+pub struct Segments {
+    /// The blocks that the segments lie in.
+    pub blocks: Vec<Arc<Block>>,
+    /// The segments, in the order of their frames.
+    pub segments: Vec<Packed>,
+    /// The capture clock at the end of the round.
+    pub clock: Timestamp,
+    /// The input ends with this round.
+    pub last: bool,
+}
+
+/// Where a line stands among all lines: it is told when the capture clock stood there, at that frame (0: at a
+/// deadline), for that flow, as its so-manieth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Emission {
+    clock: Timestamp,
+    ordinal: u64,
+    flow: FlowKey,
+    index: u32,
+}
+
+/// One finished line of a batch.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Its place among all lines.
+    pub emission: Emission,
+    /// Call or connection.
+    pub kind: Kind,
+    /// Its id.
+    pub id: u128,
+    /// Time of the event.
+    pub time: Timestamp,
+    /// The key of its partition.
+    pub key: [u8; 16],
+    /// Its bytes in the batch, with the line break.
+    pub range: Range<usize>,
+    /// What the analysis sees of it, as an index into the batch.
+    pub observation: Option<u32>,
+}
+
+/// What a worker answers to one round.
+#[derive(Debug, Default)]
+pub struct Lines {
+    /// The text of all lines.
+    pub text: Vec<u8>,
+    /// Where each stands.
+    pub lines: Vec<Line>,
+    /// What the analysis sees.
+    pub observations: Vec<Observation>,
+}
+
+impl Lines {
+    /// Empties it, keeping its memory.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.lines.clear();
+        self.observations.clear();
+    }
+}
+
+counters! {
+    /// Calls and connections as they left the workers.
+    pub struct Counters {
+        /// Calls that were opened.
+        calls_opened,
+        /// Calls told as complete.
+        calls_complete,
+        /// Calls told as partial.
+        calls_partial,
+        /// Calls told as partial with bytes of the request missing.
+        calls_gap_in_request,
+        /// Calls told as partial with bytes of the response missing.
+        calls_gap_in_response,
+        /// Calls of which the beginning was before the capture.
+        calls_joined_midstream,
+        /// Calls that the snap length cut.
+        calls_truncated_capture,
+        /// Calls that a reset ended.
+        calls_connection_reset,
+        /// Calls that waited for too long.
+        calls_expired,
+        /// Calls that the memory budget ended.
+        calls_evicted,
+        /// Calls that were open when the input ended.
+        calls_still_open,
+        /// Calls whose sender closed the connection in their middle.
+        calls_connection_closed,
+        /// Calls whose framing is broken.
+        calls_malformed,
+        /// Connections told because they were not turned into calls.
+        connections,
+        /// Flows that were lost because the sensor failed on them.
+        flows_failed,
+    }
+}
+
+/// What a worker does besides: settings that are the same for all workers.
+#[derive(Clone, Debug)]
+pub struct Duties {
+    /// Observations for the analysis are made, bodies inspected.
+    pub analysis: bool,
+    /// Calls are written.
+    pub calls: bool,
+    /// Connection records are written.
+    pub connections: bool,
+    /// Memory budget of this worker, in bytes.
+    pub memory_max: usize,
+}
+
+/// One worker.
+pub struct Worker {
+    table: Table<Beside>,
+    office: Office,
+}
+
+/// What stands beside each flow.
+pub struct Beside {
+    connection: Connection,
+    memo: Memo,
+}
+
+/// All of a worker but its flows.
+struct Office {
+    desk: Desk,
+    writer: Writer,
+    duties: Duties,
+    lines: Lines,
+    clock: Timestamp,
+    ordinal: u64,
+    interface: u32,
+    index: u32,
+    counters: Counters,
+    #[cfg(test)]
+    fail_on_port: Option<u16>,
+}
+
+impl Worker {
+    /// A worker that writes with `writer`.
+    #[must_use]
+    pub fn new(writer: Writer, duties: Duties) -> Self {
+        let wants: Option<fn(&Call, &Message) -> bool> = if duties.analysis { Some(wants_body) } else { None };
+        Self {
+            table: Table::new(duties.memory_max),
+            office: Office {
+                desk: Desk::new(wants),
+                writer,
+                duties,
+                lines: Lines::default(),
+                clock: Timestamp::ZERO,
+                ordinal: 0,
+                interface: 0,
+                index: 0,
+                counters: Counters::default(),
+                #[cfg(test)]
+                fail_on_port: None,
+            },
+        }
+    }
+
+    /// The segments of one round in, its lines out. `lines` is empty and lends its memory.
+    pub fn round(&mut self, batch: &Segments, lines: Lines) -> Lines {
+        self.office.lines = lines;
+        let mut next = 0;
+        while next < batch.segments.len() {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                while let Some(packed) = batch.segments.get(next) {
+                    next += 1;
+                    let block = batch.blocks.get(packed.block as usize);
+                    let range = packed.start as usize..packed.start as usize + packed.len as usize;
+                    let payload = block.and_then(|block| block.bytes().get(range)).unwrap_or_default();
+                    self.segment(packed, payload);
+                }
+            }));
+            if result.is_err() {
+                self.recover(batch.segments.get(next.saturating_sub(1)));
+            }
+        }
+        self.close_round(batch.clock, batch.last);
+        std::mem::take(&mut self.office.lines)
+    }
+
+    /// One segment.
+    #[inline]
+    pub fn segment(&mut self, packed: &Packed, payload: &[u8]) {
+        let Packed { stamp, flow, direction, seq, ack, flags, missing, .. } = *packed;
+        let segment = Segment { flow, direction, seq, ack, flags, payload, missing, reassembled: false };
+        (self.office.ordinal, self.office.interface) = (packed.ordinal, packed.interface);
+        self.table.push(&mut self.office, packed.hash, stamp, &segment);
+    }
+
+    /// Deadlines of flows that no frame touched; at the end of the input, all that is still open.
+    pub fn close_round(&mut self, clock: Timestamp, last: bool) {
+        self.table.advance(&mut self.office, clock);
+        if last {
+            self.office.deadline(clock);
+            self.office.ordinal = u64::MAX;
+            self.table.finish(&mut self.office, clock);
+        }
+    }
+
+    /// Lines told since they were last taken, for a caller that feeds segments one by one.
+    pub fn swap_lines(&mut self, lines: Lines) -> Lines {
+        std::mem::replace(&mut self.office.lines, lines)
+    }
+
+    /// The memory budget was reached.
+    #[must_use]
+    pub const fn reached_budget(&self) -> bool {
+        self.table.reached_budget()
+    }
+
+    /// Flows in the table.
+    #[must_use]
+    pub fn flows(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Counts of calls and of streams.
+    #[must_use]
+    pub const fn counters(&self) -> (&Counters, &crate::flow::Counters) {
+        (&self.office.counters, &self.table.counters)
+    }
+
+    /// After a failure on one segment: its flow is lost, a line that was begun is taken back.
+    #[cold]
+    fn recover(&mut self, packed: Option<&Packed>) {
+        self.office.counters.flows_failed += 1;
+        let whole = self.office.lines.lines.last().map_or(0, |line| line.range.end);
+        self.office.lines.text.truncate(whole);
+        if let Some(packed) = packed {
+            self.table.abandon(packed.hash, &packed.flow);
+        }
+    }
+}
+
+impl Office {
+    fn tell_call(&mut self, key: &FlowKey, memo: &mut Memo, finished: &mut Finished<'_>) {
+        let call = &mut *finished.call;
+        self.count(call);
+        if !self.duties.calls && !self.duties.analysis {
+            return;
+        }
+        if self.duties.analysis {
+            let fingerprinter = self.writer.fingerprinter();
+            let fingerprint = |bytes: &[u8]| fingerprinter.fingerprint(bytes);
+            call.request.facts = request_facts(call, finished.request_body, &fingerprint);
+            call.response.facts =
+                finished.response_body.and_then(|body| body_facts(call, &call.response, body, &fingerprint));
+        }
+        let start = self.lines.text.len();
+        let written = self.writer.call(&mut self.lines.text, call, memo);
+        let observation = self.duties.analysis.then(|| {
+            self.lines.observations.push(self.writer.observation(call, memo));
+            (self.lines.observations.len() - 1) as u32
+        });
+        let (id, time) = (call.id, call.time);
+        self.tell_line(key, Kind::Call, id, time, written.route, start, observation);
+    }
+
+    fn count(&mut self, call: &Call) {
+        let counters = &mut self.counters;
+        counters.calls_opened += 1;
+        if call.causes.is_empty() {
+            counters.calls_complete += 1;
+            return;
+        }
+        counters.calls_partial += 1;
+        for (cause, count) in [
+            (Causes::GAP_IN_REQUEST, &mut counters.calls_gap_in_request),
+            (Causes::GAP_IN_RESPONSE, &mut counters.calls_gap_in_response),
+            (Causes::JOINED_MIDSTREAM, &mut counters.calls_joined_midstream),
+            (Causes::TRUNCATED_CAPTURE, &mut counters.calls_truncated_capture),
+            (Causes::CONNECTION_RESET, &mut counters.calls_connection_reset),
+            (Causes::EXPIRED, &mut counters.calls_expired),
+            (Causes::EVICTED, &mut counters.calls_evicted),
+            (Causes::STILL_OPEN, &mut counters.calls_still_open),
+            (Causes::CONNECTION_CLOSED, &mut counters.calls_connection_closed),
+            (Causes::MALFORMED, &mut counters.calls_malformed),
+        ] {
+            *count += u64::from(call.causes.has(cause));
+        }
+    }
+
+    fn tell_connection(&mut self, key: &FlowKey, connection: &Unparsed) {
+        self.counters.connections += 1;
+        if !self.duties.connections {
+            return;
+        }
+        let start = self.lines.text.len();
+        self.writer.connection(&mut self.lines.text, connection);
+        let hex = crate::record::text::hex16((connection.id >> 64) as u64);
+        self.tell_line(key, Kind::Connection, connection.id, connection.time, hex, start, None);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one line")]
+    fn tell_line(
+        &mut self,
+        key: &FlowKey,
+        kind: Kind,
+        id: u128,
+        time: Timestamp,
+        partition: [u8; 16],
+        start: usize,
+        observation: Option<u32>,
+    ) {
+        self.lines.text.push(b'\n');
+        let emission = Emission { clock: self.clock, ordinal: self.ordinal, flow: *key, index: self.index };
+        self.index = self.index.wrapping_add(1);
+        let range = start..self.lines.text.len();
+        self.lines.lines.push(Line { emission, kind, id, time, key: partition, range, observation });
+    }
+}
+
+impl Host for Office {
+    type Beside = Beside;
+
+    fn open(&mut self, key: &FlowKey, stamp: Stamp, _: &Segment<'_>) -> Beside {
+        Beside { connection: Connection::new(key, self.interface, stamp), memo: Memo::default() }
+    }
+
+    fn deadline(&mut self, at: Timestamp) {
+        (self.clock, self.ordinal, self.index) = (at, 0, 0);
+    }
+
+    #[inline]
+    fn segment(&mut self, beside: &mut Beside, stamp: Stamp, segment: &Segment<'_>) {
+        (self.clock, self.index) = (stamp.clock, 0);
+        beside.connection.segment(stamp, segment);
+        #[cfg(test)]
+        if self.fail_on_port == Some(segment.flow.sender(segment.direction).port()) {
+            panic!("asked for by a test");
+        }
+    }
+
+    #[inline]
+    fn chunk(&mut self, key: &FlowKey, beside: &mut Beside, direction: Direction, chunk: Chunk<'_>) {
+        let mut desk = std::mem::take(&mut self.desk);
+        let Beside { connection, memo } = beside;
+        connection.chunk(key, &mut desk, direction, chunk, &mut |mut finished| {
+            self.tell_call(key, memo, &mut finished);
+        });
+        self.desk = desk;
+    }
+
+    fn close(&mut self, key: &FlowKey, beside: &mut Beside, reason: EndReason, _: Timestamp) {
+        let mut desk = std::mem::take(&mut self.desk);
+        let Beside { connection, memo } = beside;
+        let told = connection.close(key, &mut desk, reason, &mut |mut finished| {
+            self.tell_call(key, memo, &mut finished);
+        });
+        self.desk = desk;
+        if let Some(told) = told {
+            self.tell_connection(key, &told);
+        }
+    }
+
+    fn has_given_up(&self, beside: &Beside) -> bool {
+        beside.connection.has_given_up()
+    }
+
+    fn memory(&self, beside: &Beside) -> usize {
+        beside.connection.memory() + beside.memo.memory()
+    }
+}
+
+/// Bodies that the content stage can read.
+fn wants_body(call: &Call, message: &Message) -> bool {
+    let media_type = call.header(message, "content-type").known();
+    let coding = call.header(message, "content-encoding");
+    message.head_whole && matches!(coding, Seen::None) && content::reads(media_type)
+}
+
+fn request_facts(
+    call: &Call,
+    body: Option<&[u8]>,
+    fingerprint: &dyn Fn(&[u8]) -> u64,
+) -> Option<crate::call::Facts> {
+    let target = call.target?.of(&call.buffer);
+    let mut facts = content::parameters(target, fingerprint);
+    if let Some(of_body) = body.and_then(|body| body_facts(call, &call.request, body, fingerprint)) {
+        facts.leaves.extend(of_body.leaves);
+    }
+    Some(facts)
+}
+
+fn body_facts(
+    call: &Call,
+    message: &Message,
+    body: &[u8],
+    fingerprint: &dyn Fn(&[u8]) -> u64,
+) -> Option<crate::call::Facts> {
+    let media_type = call.header(message, "content-type").known();
+    content::inspect_body(media_type, false, body, fingerprint)
+}
