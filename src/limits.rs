@@ -38,6 +38,13 @@ pub const BLOCK_BYTES: usize = 512 << 10;
 /// reach 128 MiB. More than this in a record header means that the file is corrupt there.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 
+/// Length of a round of live capture, in milliseconds: how long a call that is finished may wait for its place in
+/// the order, and how soon a request to stop is seen.
+pub const SLOT_MS: u64 = 20;
+/// Frames that are read from the ring at a stretch: at a microsecond each this is far below a slot, and the clock is
+/// asked rarely enough not to count.
+pub const LIVE_BATCH_FRAMES: usize = 256;
+
 // ---- wire ----
 
 /// Headers of encapsulation that are opened before a packet is given up: a mirror in a tunnel in an overlay needs
