@@ -89,6 +89,7 @@ def frames(interface, seed, count):
     rng = random.Random(seed)
     out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     out.bind((interface, 0))
+    print("sending", flush=True)
     for _ in range(count):
         out.send(frame(rng))
 

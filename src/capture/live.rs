@@ -100,12 +100,12 @@ pub fn open(interface: &str, options: &Options) -> Result<Vec<Socket>, OpenError
     std::thread::sleep(3 * SLOT);
     for socket in &mut sockets {
         socket.drain()?;
+        socket.forget_counts()?;
     }
     let filter = options.filter.as_deref().unwrap_or_default();
     for socket in &mut sockets {
         let set = socket.capture.filter(filter, true);
         set.map_err(|error| OpenError::Filter { expression: filter.into(), reason: error::said(&error) })?;
-        socket.forget_counts()?;
     }
     Ok(sockets)
 }
@@ -204,7 +204,7 @@ impl Socket {
 
     /// On an idle interface: is it still there, and up?
     fn look_after_interface(&mut self) -> Result<(), ReadError> {
-        match status::of(&self.interface) {
+        match status::of_socket(self.descriptor()) {
             status::Interface::Up => self.down = false,
             status::Interface::Down => self.down = true,
             status::Interface::Missing => {
@@ -216,9 +216,10 @@ impl Socket {
 
     fn failed(&self, reason: String) -> ReadError {
         let interface = self.interface.clone();
-        match status::of(&interface) {
-            status::Interface::Missing => ReadError::Removed { interface },
-            status::Interface::Up | status::Interface::Down => ReadError::Failed { interface, reason },
+        match (status::of_socket(self.descriptor()), status::name_of(self.descriptor())) {
+            (status::Interface::Missing, _) => ReadError::Removed { interface },
+            (_, Some(name)) if name != interface => ReadError::Renamed { interface, name },
+            _ => ReadError::Failed { interface, reason },
         }
     }
 

@@ -88,6 +88,11 @@ impl Running {
         Self::until(command, "listening on")
     }
 
+    /// Waits until it ends by itself, and well.
+    pub(crate) fn finish(mut self) {
+        assert!(self.0.wait().is_ok_and(|status| status.success()));
+    }
+
     /// Asks it to end, and waits until it has.
     pub(crate) fn end(mut self) {
         let asked = Command::new("kill").arg(self.0.id().to_string()).status();

@@ -55,6 +55,14 @@ pub enum ReadError {
         /// The interface.
         interface: String,
     },
+    /// The interface has another name by now. If that happened while it was down, libpcap, which looks for the old
+    /// name, does not find it again.
+    Renamed {
+        /// The interface, as it was called.
+        interface: String,
+        /// As it is called.
+        name: String,
+    },
     /// Reading failed for another reason.
     Failed {
         /// The interface.
@@ -67,7 +75,7 @@ pub enum ReadError {
 /// What it means that libpcap does not open an interface. It tells by text alone, so the system is asked.
 pub(super) fn refused(interface: &str, error: &pcap::Error) -> OpenError {
     let name = interface.to_owned();
-    match status::of(interface) {
+    match status::of_name(interface) {
         _ if !status::may_capture() => OpenError::NoPermission { interface: name },
         status::Interface::Missing => OpenError::NoSuchInterface { interface: name },
         status::Interface::Down => OpenError::Down { interface: name },
@@ -119,6 +127,9 @@ impl fmt::Display for ReadError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Removed { interface } => write!(formatter, "{interface}: the interface was removed"),
+            Self::Renamed { interface, name } => {
+                write!(formatter, "{interface}: the interface was renamed to {name} while it was down")
+            }
             Self::Failed { interface, reason } => {
                 write!(formatter, "{interface}: can't be read any more: {reason}")
             }

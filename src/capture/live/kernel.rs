@@ -1,9 +1,10 @@
-//! The two calls to the kernel that libpcap does not make: joining a fanout group, and waiting for a frame.
+//! The calls to the kernel that libpcap does not make: joining a fanout group, waiting for a frame, and asking what
+//! became of the interface.
 //!
-//! This is the only file of the capture stage with `unsafe` in it. Both calls get a descriptor that is borrowed for
+//! This is the only file of the capture stage with `unsafe` in it. Each call gets a descriptor that is borrowed for
 //! the call, and pointers to values that live on this stack or in a slice for as long as the call lasts.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_char, c_int};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
@@ -74,6 +75,48 @@ pub(super) fn wait(socket: BorrowedFd<'_>, at_most: Duration) -> io::Result<()> 
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
         other => other.map(drop),
     }
+}
+
+/// The index of the interface that a packet socket is bound to: 0 stands for all, below 0 for one that was removed.
+#[expect(unsafe_code, reason = "getsockname takes pointers")]
+pub(super) fn interface_index(socket: BorrowedFd<'_>) -> io::Result<c_int> {
+    // SAFETY: `sockaddr_ll` is made of integers alone, for which zero is a value.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    let mut len = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes to `address`, and `len` is its size; both outlive the call.
+    let result = unsafe { libc::getsockname(socket.as_raw_fd(), (&raw mut address).cast(), &raw mut len) };
+    succeeded(result).map(|_| address.sll_ifindex)
+}
+
+/// The name that an interface has now, in the network namespace of this process.
+#[expect(unsafe_code, reason = "if_indextoname takes a pointer")]
+pub(super) fn interface_name(index: u32) -> Option<String> {
+    let mut name: [c_char; libc::IF_NAMESIZE] = [0; libc::IF_NAMESIZE];
+    // SAFETY: the call writes at most IF_NAMESIZE bytes, with a zero behind the name, and `name` has that many.
+    let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr()) };
+    let bytes = name.map(|byte| byte as u8);
+    let name = CStr::from_bytes_until_nul(&bytes).ok().filter(|_| !found.is_null())?;
+    name.to_str().ok().map(str::to_owned)
+}
+
+/// The flags (`IFF_UP` …) of the interface with this name, in the network namespace of the socket, whichever kind of
+/// socket that is. Unlike /sys, which may show another namespace.
+#[expect(unsafe_code, reason = "ioctl takes a pointer")]
+pub(super) fn interface_flags(socket: BorrowedFd<'_>, name: &str) -> io::Result<c_int> {
+    // SAFETY: `ifreq` is made of integers and of a union of integers and a pointer, for which zero is a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    if name.len() >= request.ifr_name.len() || name.contains('\0') {
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
+    for (place, byte) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *place = byte as c_char;
+    }
+    // SAFETY: SIOCGIFFLAGS reads the name, which ends with a zero as it is shorter than its place, and writes the flags
+    // into the same `ifreq`, which outlives the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request) };
+    succeeded(result)?;
+    // SAFETY: the call succeeded, so the kernel has written this member of the union; any bits are a value of it.
+    Ok(c_int::from(unsafe { request.ifr_ifru.ifru_flags }))
 }
 
 #[expect(unsafe_code, reason = "setsockopt takes a pointer")]
