@@ -1,6 +1,7 @@
 //! Source → Frame: captures on disk and live interfaces.
 
 pub mod file;
+pub mod live;
 
 use crate::time::Timestamp;
 

@@ -10,6 +10,8 @@
 //! A worker owns its flows from the frame to the finished JSON line. Everything up to `exchange` does no I/O and
 //! reads no clock; time is the packet's.
 
+pub mod cli;
+pub mod config;
 pub mod limits;
 pub mod metrics;
 pub mod time;

@@ -1,7 +1,35 @@
 //! Every bound of the sensor in one place, each with its unit and its reason. Reaching one is a named outcome
 //! with a counter, never a silent cut.
 
+// ---- configuration ----
+
+/// Workers that can be asked for: the kernel takes up to 256 sockets into a fanout group by default, and more
+/// threads than that is a slip of the finger.
+pub const WORKERS_MAX: usize = 256;
+/// Memory budget of all workers together if none is given: holds some hundred thousand connections with holes.
+pub const MEMORY_BYTES_DEFAULT: u64 = 1 << 30;
+/// The least memory budget: the blocks, batches and tables of one worker need about this much.
+pub const MEMORY_BYTES_MIN: u64 = 16 << 20;
+/// How long a run waits for Kafka to take what is left, in seconds, if nothing is given.
+pub const KAFKA_TIMEOUT_S_DEFAULT: u64 = 60;
+/// The longest name of a sensor: that of a host name (RFC 1035 §2.3.4).
+pub const SENSOR_NAME_BYTES_MAX: usize = 255;
+
 // ---- capture ----
+
+/// Bytes kept of a live frame if nothing is given, and the most that libpcap takes: longer than any frame, segments
+/// that the host's own offloading joined included.
+pub const SNAPLEN_BYTES_MAX: u32 = 256 << 10;
+/// The least snap length: Ethernet, two VLAN tags, IPv6 and TCP with all its options need 122 bytes; below that not
+/// even the headers are whole.
+pub const SNAPLEN_BYTES_MIN: u32 = 128;
+/// The kernel's ring of each worker if nothing is given: about half a second at 1 Gbit/s.
+pub const RING_BYTES_DEFAULT: u32 = 64 << 20;
+/// The least ring: libpcap's blocks are as large as the longest frame, and less than four can't be filled and read
+/// at once.
+pub const RING_BYTES_MIN: u32 = 4 * SNAPLEN_BYTES_MAX;
+/// The largest ring: libpcap takes its size as a C `int`.
+pub const RING_BYTES_MAX: u32 = i32::MAX as u32;
 
 /// Size of a block that a capture file is read into. Small enough that a block is still in the core's cache when
 /// its frames are parsed, large enough that the call to read it costs nothing beside.
@@ -9,6 +37,13 @@ pub const BLOCK_BYTES: usize = 512 << 10;
 /// The longest frame that is believed; libpcap's own ceiling for a snap length is 256 KiB, D-Bus and USB captures
 /// reach 128 MiB. More than this in a record header means that the file is corrupt there.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
+
+/// Length of a round of live capture, in milliseconds: how long a call that is finished may wait for its place in
+/// the order, and how soon a request to stop is seen.
+pub const SLOT_MS: u64 = 20;
+/// Frames that are read from the ring at a stretch: at a microsecond each this is far below a slot, and the clock is
+/// asked rarely enough not to count.
+pub const LIVE_BATCH_FRAMES: usize = 256;
 
 // ---- wire ----
 
