@@ -41,7 +41,7 @@ fn corpus() -> Option<PathBuf> {
     if corpus.join("manifest.json").exists() {
         return Some(corpus);
     }
-    println!("skipped: there is no corpus at {}", corpus.display());
+    harness::say(&format!("corpus: skipped, there is none at {}", corpus.display()));
     None
 }
 

@@ -37,6 +37,11 @@ pub(crate) fn eaves() -> Command {
     command
 }
 
+/// Says something past the test runner, which swallows what passing tests print.
+pub(crate) fn say(text: &str) {
+    writeln!(std::io::stderr(), "{text}").expect("standard error is open");
+}
+
 /// A capture of fixtures/, or what lies beside it.
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
