@@ -1,0 +1,6 @@
+//! Any bytes as both directions of an HTTP/1 connection.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _ = eaves::http::h1::read_arbitrary(bytes);
+});

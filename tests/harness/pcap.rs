@@ -1,0 +1,46 @@
+//! As much of the pcap format as is needed to take a capture apart and put it together again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file header: little-endian, microseconds, Ethernet.
+pub(crate) const HEADER: [u8; 24] =
+    [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
+
+/// The records of a capture, each with its header.
+pub(crate) fn frames(capture: &[u8]) -> Vec<&[u8]> {
+    assert_eq!(capture[..4], HEADER[..4], "little-endian, microseconds");
+    let mut rest = &capture[24..];
+    let mut frames = Vec::new();
+    while let Some(size) = rest.get(8..12) {
+        let len = 16 + u32::from_le_bytes(size.try_into().expect("four bytes")) as usize;
+        frames.push(&rest[..len]);
+        rest = &rest[len..];
+    }
+    frames
+}
+
+/// A capture of these records.
+pub(crate) fn capture<'a>(frames: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut bytes = HEADER.to_vec();
+    frames.into_iter().for_each(|frame| bytes.extend_from_slice(frame));
+    bytes
+}
+
+/// Leaves out a share of the frames; which follows from the seed.
+pub(crate) fn with_loss(capture_bytes: &[u8], share: f64, seed: u64) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    capture(frames(capture_bytes).into_iter().filter(|_| random.f64() >= share))
+}
+
+/// Cuts a capture into `count` files of consecutive frames.
+pub(crate) fn split(capture_bytes: &[u8], count: usize, folder: &Path) -> Vec<PathBuf> {
+    let all = frames(capture_bytes);
+    let chunks = all.chunks(all.len().div_ceil(count));
+    let files = chunks.enumerate().map(|(n, chunk)| {
+        let path = folder.join(format!("part{n}.pcap"));
+        fs::write(&path, capture(chunk.iter().copied())).expect("the scratch folder can be written");
+        path
+    });
+    files.collect()
+}
