@@ -50,6 +50,22 @@ pub const LIVE_BATCH_FRAMES: usize = 256;
 /// Headers of encapsulation that are opened before a packet is given up: a mirror in a tunnel in an overlay needs
 /// four, more is an attack on the sensor.
 pub const TUNNEL_DEPTH_MAX: usize = 8;
+/// Headers of all kinds that are read before a frame is given up: each of eight tunnels may bring tags, labels
+/// and extension headers of its own. Bounds the work that one frame can ask for.
+pub const HEADERS_MAX: usize = 64;
+/// How long a fragment waits for the rest of its datagram: Linux waits 30 s (`ipfrag_time`).
+pub const FRAGMENT_WAIT_NS: u64 = 30_000_000_000;
+/// Bytes of fragments that may wait: four times what Linux allows a host (`ipfrag_high_thresh`, 4 MiB), because a
+/// mirror shows the fragments of many hosts.
+pub const FRAGMENT_BYTES_MAX: usize = 16 << 20;
+/// Datagrams that may wait for fragments, and completed ones that are remembered: 16 Mi bytes hold this many
+/// datagrams of 4 KiB.
+pub const FRAGMENTED_DATAGRAMS_MAX: usize = 4096;
+/// How long the fragments of a completed datagram are known again. A mirror shows both copies of a packet within
+/// milliseconds; identifications may come round after seconds.
+pub const FRAGMENT_COPY_NS: u64 = 1_000_000_000;
+/// Fragments of one datagram that are known again: 64 KiB at an MTU of 1500 are 45.
+pub const FRAGMENT_COPIES_MAX: usize = 64;
 
 // ---- flow ----
 

@@ -1,8 +1,34 @@
 //! Frame → Segment: every header between the wire and TCP, tunnels included.
+//!
+//! Each layer takes its header off the packet and says what is inside; [`open`] chains them until a TCP segment is
+//! reached, or something that has a name in [`Counters`]. Nothing is lost without one: [`Counters::balance`].
 
+mod arbitrary;
+mod ether;
+mod fragments;
+mod ip;
 mod key;
+mod link;
+mod outcome;
+mod plain;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod tunnel;
+mod udp;
+mod view;
+mod wifi;
 
+use crate::capture::Frame;
+use crate::limits;
+use crate::time::Timestamp;
+use fragments::Fragments;
+use outcome::{Stop, Undecodable};
+use view::{Inside, Packet, View};
+
+pub use arbitrary::read_arbitrary;
 pub use key::{Direction, Endpoint, FlowKey};
+pub use outcome::{Balance, Counters};
 
 /// The flags of a TCP header that matter to reassembly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,4 +72,114 @@ pub struct Segment<'a> {
     pub missing: u32,
     /// The payload lies in a datagram put together from fragments, not in the frame.
     pub reassembled: bool,
+}
+
+/// Takes frames apart. Its only memory are the fragments of datagrams that are not complete.
+#[derive(Debug)]
+pub struct Wire {
+    fragments: Fragments,
+    next_deadline: Timestamp,
+    counters: Counters,
+}
+
+impl Wire {
+    /// Fragments may take `fragment_bytes_max` bytes.
+    #[must_use]
+    pub fn new(fragment_bytes_max: usize) -> Self {
+        Self {
+            fragments: Fragments::new(fragment_bytes_max),
+            next_deadline: Timestamp::MAX,
+            counters: Counters::default(),
+        }
+    }
+
+    /// One frame in, at most one segment out. `clock` is the capture clock: the running maximum of frame times.
+    #[inline]
+    pub fn push(&mut self, clock: Timestamp, frame: &Frame<'_>, deliver: impl FnOnce(Segment<'_>)) {
+        self.advance(clock);
+        self.counters.frames += 1;
+        if let Some(segment) = plain::segment(frame) {
+            self.counters.segments += 1;
+            return deliver(segment);
+        }
+        self.push_other(clock, frame, deliver);
+    }
+
+    /// Gives up fragments that waited too long.
+    #[inline]
+    pub fn advance(&mut self, clock: Timestamp) {
+        if self.next_deadline <= clock {
+            self.fragments.advance(clock, &mut self.counters);
+            self.next_deadline = self.fragments.next_deadline();
+        }
+    }
+
+    /// What became of the frames so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    #[inline(never)]
+    fn push_other(&mut self, clock: Timestamp, frame: &Frame<'_>, deliver: impl FnOnce(Segment<'_>)) {
+        let original_len = usize::try_from(frame.original_len).unwrap_or(usize::MAX);
+        let mut packet = Packet::new(View::new(frame.bytes, original_len));
+        match link::header(&mut packet.view, frame.link) {
+            Ok(inside) => self.settle(clock, packet, inside, deliver),
+            Err(stop) => self.book(stop),
+        }
+    }
+
+    /// Goes inwards and books what is found. A completed datagram goes the same way: so deep at most as tunnels
+    /// are opened, because there is one IP header for each.
+    fn settle(
+        &mut self,
+        clock: Timestamp,
+        mut packet: Packet<'_>,
+        inside: Inside,
+        deliver: impl FnOnce(Segment<'_>),
+    ) {
+        match open(&mut packet, inside) {
+            Ok(segment) => {
+                self.counters.segments += 1;
+                deliver(segment);
+            }
+            Err(Stop::Fragment(fragment)) => {
+                let done = self.fragments.push(clock, &fragment, packet.view, &mut self.counters);
+                self.next_deadline = self.fragments.next_deadline();
+                if let Some(datagram) = done {
+                    let view = View::new(&datagram.bytes, datagram.whole);
+                    let inside = Inside::Transport(datagram.protocol, datagram.ends);
+                    self.settle(clock, packet.within(view), inside, deliver);
+                }
+            }
+            Err(stop) => self.book(stop),
+        }
+    }
+
+    fn book(&mut self, stop: Stop) {
+        match stop {
+            Stop::Other(kind) => *kind.of(&mut self.counters) += 1,
+            Stop::Undecodable(reason) => *reason.of(&mut self.counters) += 1,
+            // A link type's header is no fragment; `settle` books those of IP.
+            Stop::Fragment(_) => {}
+        }
+    }
+}
+
+/// Takes one header after the other off the packet until TCP is reached. The one place where layers are chained.
+fn open<'a>(packet: &mut Packet<'a>, mut inside: Inside) -> Result<Segment<'a>, Stop> {
+    for _ in 0..limits::HEADERS_MAX {
+        inside = match inside {
+            Inside::Ethernet => ether::header(&mut packet.view)?,
+            Inside::EtherType(kind) => ether::payload(packet, kind)?,
+            Inside::Llc => ether::llc(&mut packet.view)?,
+            Inside::Mpls => ether::mpls(&mut packet.view)?,
+            Inside::Ppp => ether::ppp(&mut packet.view)?,
+            Inside::Ip => ip::header(packet)?,
+            Inside::Transport(ip::number::TCP, ends) => return tcp::segment(packet, ends),
+            Inside::Transport(protocol, ends) => ip::payload(packet, protocol, ends)?,
+        };
+    }
+    Err(Undecodable::TooManyHeaders.into())
 }
