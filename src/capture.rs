@@ -14,7 +14,7 @@ pub struct LinkType(pub u32);
 pub struct Frame<'a> {
     /// When it was captured.
     pub time: Timestamp,
-    /// Which interface of the capture, counted from 0 over all inputs.
+    /// Which interface, counted from 0 within its section of its file.
     pub interface: u32,
     /// How to read its first header.
     pub link: LinkType,
