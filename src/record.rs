@@ -1,1 +1,3 @@
 //! What leaves the machine: versioned, redacted JSON.
+
+pub mod text;
