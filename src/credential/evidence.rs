@@ -15,6 +15,7 @@
 //! Of several of one rank the first counts. Where the head is not whole, only `Authorization` is sure: anything
 //! else might stand behind it.
 
+use super::fingerprint::Fingerprinter;
 use super::jwt::{Jwt, looks_like};
 use super::place::{Header, Parameter, session_cookie};
 use crate::call::Seen;
@@ -61,6 +62,16 @@ impl<'a> CredentialRef<'a> {
         // A scheme whose attributes can't be read is still a credential: all of it is the identity then.
         let identity = if identity.is_empty() { rest } else { identity };
         (!identity.is_empty()).then_some(Self { kind, identity, realm })
+    }
+
+    /// Its keyed fingerprint.
+    #[must_use]
+    pub fn fingerprint(&self, fingerprinter: &Fingerprinter) -> u64 {
+        if self.realm.is_empty() {
+            fingerprinter.value(self.identity)
+        } else {
+            fingerprinter.pair(self.realm, self.identity)
+        }
     }
 
     /// What it claims, if it is a JSON Web Token, wherever it stands.
