@@ -8,12 +8,15 @@ mod claims;
 mod connection;
 mod half;
 mod json;
+pub mod key;
 mod memo;
 mod names;
 mod observe;
 pub mod parse;
 mod redact;
 mod schema;
+#[cfg(test)]
+mod tests;
 pub mod text;
 mod view;
 

@@ -28,11 +28,16 @@ impl Writer {
         optional(out, b",\"body_bytes\":", message.body_bytes);
         self.media_type(out, body);
         self.coding(out, call, message, body);
-        out.extend_from_slice(b",\"headers\":[");
+        out.extend_from_slice(b",\"headers\":");
+        let first_line = out.len();
         match self.redaction {
             Redaction::None => headers_in_clear(out, call, message),
             Redaction::Standard => self.headers_masked(out, call, message, memo),
             Redaction::Strict => header_names(out, call, message),
+        }
+        match out.get_mut(first_line) {
+            Some(comma) => *comma = b'[',
+            None => out.push(b'['),
         }
         out.push(b']');
         if let Some(facts) = &message.facts {
@@ -85,7 +90,6 @@ impl Writer {
     }
 
     fn headers_masked(&mut self, out: &mut Vec<u8>, call: &Call, message: &Message, memo: &mut Memo) {
-        let start = out.len();
         for (name, value) in call.headers_of(message) {
             out.extend_from_slice(b",[\"");
             escaped(out, name);
@@ -115,7 +119,6 @@ impl Writer {
             }
             out.extend_from_slice(b"\"]");
         }
-        drop_first_comma(out, start);
     }
 
     fn facts(&mut self, out: &mut Vec<u8>, facts: &Facts) {
@@ -188,8 +191,8 @@ pub(super) fn media_type_shown(redaction: Redaction, value: &[u8]) -> Option<&[u
     (fits && essence.iter().all(is_name)).then_some(essence)
 }
 
+/// Each line begins with a comma, of which the caller makes the bracket of the list.
 fn headers_in_clear(out: &mut Vec<u8>, call: &Call, message: &Message) {
-    let start = out.len();
     for (name, value) in call.headers_of(message) {
         out.extend_from_slice(b",[\"");
         escaped(out, name);
@@ -197,22 +200,12 @@ fn headers_in_clear(out: &mut Vec<u8>, call: &Call, message: &Message) {
         escaped(out, value);
         out.extend_from_slice(b"\"]");
     }
-    drop_first_comma(out, start);
 }
 
 fn header_names(out: &mut Vec<u8>, call: &Call, message: &Message) {
-    let start = out.len();
     for (name, _) in call.headers_of(message) {
         out.extend_from_slice(b",[\"");
         escaped(out, name);
         out.extend_from_slice(b"\"]");
-    }
-    drop_first_comma(out, start);
-}
-
-/// A space is as good as nothing in JSON, and cheaper than a decision for each line.
-fn drop_first_comma(out: &mut [u8], start: usize) {
-    if let Some(comma) = out.get_mut(start) {
-        *comma = b' ';
     }
 }

@@ -8,7 +8,6 @@ use std::net::IpAddr;
 use super::claims;
 use super::redact::{Redaction, Redactor};
 use super::text::{Hex, string};
-use crate::call::Seen;
 use crate::credential::{CredentialRef, Header, Jwt};
 use crate::limits::{REMEMBERED_BYTES_MAX, REMEMBERED_VALUES_MAX};
 

@@ -102,18 +102,19 @@ impl Redactor {
             Header::Cookie => self.find_cookies(value, usize::MAX),
             Header::SetCookie => {
                 self.find_cookies(value, 1);
-                self.find(value);
+                let attributes_at = memchr::memchr(b';', value).unwrap_or(value.len());
+                self.find(value, attributes_at);
             }
             Header::Host => {
                 self.find_user_information_until_at(value, 0);
-                self.find(value);
+                self.find(value, 0);
             }
-            Header::Challenge => self.find(value),
+            Header::Challenge => self.find(value, 0),
             Header::Ordinary | Header::ContentType | Header::ContentEncoding | Header::MethodOverride => {
                 if begins_like_credential(value) {
                     return self.whole_credential(CredentialRef::of_authorization(value), value, shown);
                 }
-                self.find(value);
+                self.find(value, 0);
             }
         }
         self.render(value, shown)
@@ -122,26 +123,26 @@ impl Redactor {
     /// As [`Redactor::header`], for a target or any other text.
     pub(super) fn text(&mut self, text: &[u8], shown: &mut Vec<u8>) -> bool {
         self.masks.clear();
-        self.find(text);
+        self.find(text, 0);
         self.render(text, shown)
     }
 
-    /// The hook of the secret finder, and what addresses may hold.
-    fn find(&mut self, text: &[u8]) {
+    /// The hook of the secret finder, and what addresses may hold; parameters only from `start` on.
+    fn find(&mut self, text: &[u8], start: usize) {
         if let Some(SecretFinder(find)) = self.secrets {
             let masks = &mut self.masks;
             find(text, &mut |range, class| masks.push((range, class)));
         }
         if memchr::memchr3(b'=', b'@', b'%', text).is_some() {
-            self.find_parameters(text);
+            self.find_parameters(text, start);
             self.find_user_information(text);
         }
     }
 
     /// `name=value` wherever it stands: in a query, a fragment, behind `;` in a path, in a list of attributes, or
     /// percent-encoded inside of another address.
-    fn find_parameters(&mut self, text: &[u8]) {
-        let (mut from, mut name_floor) = (0, 0);
+    fn find_parameters(&mut self, text: &[u8], start: usize) {
+        let (mut from, mut name_floor) = (start, start);
         while let Some(found) = memchr::memchr2(b'=', b'%', text.get(from..).unwrap_or_default()) {
             let at = from + found;
             let encoded = text.get(at) == Some(&b'%');
