@@ -164,6 +164,24 @@ pub const SPARE_CALLS: usize = 64;
 /// A body up to this size is inspected whole; of a longer one nothing is said.
 pub const BODY_INSPECTED_BYTES_MAX: usize = 1 << 20;
 
+// ---- credential ----
+
+/// The longest token that is read as a JWT. Servers refuse a header line of 8 KiB and more.
+pub const JWT_BYTES_MAX: usize = 8 << 10;
+/// The longest claim of a JWT that is kept: issuers, subjects and scopes are names or addresses.
+pub const CLAIM_BYTES_MAX: usize = 256;
+/// Entries of a claim that is a list (audiences, scopes, roles); a longer list is unknown rather than cut.
+pub const CLAIM_LIST_MAX: usize = 64;
+
+// ---- record ----
+
+/// The longest value whose fingerprint a connection remembers, so that it is computed once; longer ones are
+/// computed again with each call.
+pub const REMEMBERED_BYTES_MAX: usize = 2 << 10;
+/// Values that a connection remembers in their masked form: a request mostly has a credential, a cookie, and perhaps two
+/// keys.
+pub const REMEMBERED_VALUES_MAX: usize = 4;
+
 // ---- analysis ----
 
 // ---- publish ----
