@@ -185,3 +185,29 @@ pub const REMEMBERED_VALUES_MAX: usize = 4;
 // ---- analysis ----
 
 // ---- publish ----
+
+/// Lines that are gathered before a file is written: enough that the calls to write cost nothing beside the copy.
+pub const NDJSON_BUFFER_BYTES: usize = 256 << 10;
+/// A piece of lines from this size on goes to the file as it lies; below, a copy is cheaper than a call to write.
+pub const NDJSON_DIRECT_BYTES: usize = 32 << 10;
+const _: () = assert!(NDJSON_DIRECT_BYTES <= NDJSON_BUFFER_BYTES);
+/// After so many bytes a compressed file is flushed, so that no more than these are lost with a sensor that is
+/// killed. A flush costs some dozen bytes of ratio.
+pub const COMPRESSED_FLUSH_BYTES: usize = 8 << 20;
+
+/// Bytes of records that the Kafka client holds until they are acknowledged, in KiB; beyond, the publisher waits.
+/// About half a second of a busy sensor, and well within a sensor's memory.
+pub const KAFKA_QUEUE_KBYTES: usize = 64 << 10;
+/// Records that the Kafka client holds: each costs it about 600 bytes besides its own (headers, bookkeeping).
+pub const KAFKA_QUEUE_RECORDS: usize = 64 << 10;
+/// Records between two looks at the delivery reports.
+pub const KAFKA_POLL_RECORDS: u32 = 128;
+/// How long nothing may be acknowledged until that is said, in milliseconds: longer than a broker takes to elect a
+/// leader in the usual case, shorter than a person waits without wondering.
+pub const KAFKA_SILENCE_MS: u64 = 2_000;
+/// How long the making of topics may take at the broker, in milliseconds.
+pub const KAFKA_TOPICS_MS: u64 = 15_000;
+/// How long the client gets to report on the records that it is told to forget, in milliseconds; it takes a few.
+pub const KAFKA_PURGE_MS: u64 = 5_000;
+/// The most of a message from the Kafka client that is kept, in bytes.
+pub const KAFKA_TROUBLE_BYTES_MAX: usize = 512;
