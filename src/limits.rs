@@ -211,3 +211,6 @@ pub const KAFKA_TOPICS_MS: u64 = 15_000;
 pub const KAFKA_PURGE_MS: u64 = 5_000;
 /// The most of a message from the Kafka client that is kept, in bytes.
 pub const KAFKA_TROUBLE_BYTES_MAX: usize = 512;
+
+/// Rows of each list of the summary; the rest is counted. Whoever wants more reads the records.
+pub const SUMMARY_ROWS_MAX: usize = 20;

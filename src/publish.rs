@@ -180,7 +180,11 @@ impl fmt::Display for SinkError {
             Self::Settings { reason } => write!(formatter, "Kafka settings: {}", printable::escape(reason)),
             Self::Unreachable { brokers, waited, reason } => {
                 let brokers = printable::escape(brokers);
-                write!(formatter, "Kafka at {brokers} acknowledged nothing for {} s", waited.as_secs_f64())?;
+                write!(
+                    formatter,
+                    "Kafka at {brokers} acknowledged nothing for {:.1} s",
+                    waited.as_secs_f64()
+                )?;
                 match reason {
                     Some(reason) => write!(formatter, ": {}", printable::escape(reason)),
                     None => Ok(()),

@@ -2,6 +2,9 @@
 //! books when the broker is stopped, killed or hangs in mid-run. Where Java or Maven is missing the tests say that they
 //! are skipped.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+#![expect(clippy::disallowed_methods, reason = "outages are measured by the clock on the wall")]
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -268,7 +271,7 @@ fn a_broker_that_is_killed_brings_no_duplicates() {
     let (mut sink, _notices) = broker.sink("killed", Duration::from_secs(40));
     for number in 0..30_000 {
         write(&mut sink, number).unwrap();
-        if number % 10_000 == 9_999 {
+        if number % 10_000 == 9_999 && number < 20_000 {
             // In the middle of batches that are sent and not yet acknowledged.
             broker.tell("kill");
             address(script("start", &broker.directory));

@@ -45,7 +45,7 @@ prepare() {
     mkdir -p "${cache%/*}"
     local scratch
     scratch="$(mktemp -d "$cache.XXXXXX")"
-    # shellcheck disable=SC2064
+    # shellcheck disable=SC2064 # the name of now is meant
     trap "rm -rf '$scratch'" EXIT
     pom >"$scratch/pom.xml"
     mvn --batch-mode --quiet --file "$scratch/pom.xml" dependency:copy-dependencies \
@@ -113,6 +113,8 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=200
 PROPERTIES
     java -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=error -cp "$cache/*" \
         kafka.tools.StorageTool format --cluster-id "$(java_uuid)" \
@@ -151,8 +153,11 @@ await_answer() {
     fail 1 "the broker did not start ($tries looks)"
 }
 
+# A process that has ended but that nobody has waited for (state Z) is not alive.
 alive() {
-    [ -f "$1/pid" ] && kill -0 "$(cat "$1/pid")" 2>/dev/null
+    local pid state
+    pid="$(cat "$1/pid" 2>/dev/null)" && kill -0 "$pid" 2>/dev/null &&
+        read -r _ _ state _ <"/proc/$pid/stat" && [ "$state" != Z ]
 }
 
 signal() {

@@ -177,7 +177,8 @@ impl Kafka {
                     self.stage = Stage::Open;
                     return Ok(());
                 }
-                Err(error) => self.books().note(&error.to_string()),
+                // Why it failed comes as an error event, and says more than this.
+                Err(error) => self.books().note_first(&error.to_string()),
             }
             self.producer.poll(STEP);
             self.wait()?;
@@ -369,7 +370,7 @@ mod tests {
     fn without_a_broker_everything_is_counted_and_told_once() {
         let (sender, notices) = std::sync::mpsc::channel();
         let mut kafka = Kafka::new(settings(&[]), move |notice| sender.send(notice).unwrap()).unwrap();
-        let mut errors = 0;
+        let mut errors = Vec::new();
         for _ in 0..1000 {
             let record = Outgoing {
                 kind: Kind::Call,
@@ -380,10 +381,14 @@ mod tests {
                 subject: None,
                 json: b"{}",
             };
-            errors += u32::from(kafka.write(&record).is_err());
+            if let Err(error) = kafka.write(&record) {
+                errors.push(error.to_string());
+            }
         }
         kafka.finish().unwrap();
-        assert_eq!(errors, 1);
+        assert_eq!(errors.len(), 1);
+        assert!(errors[0].starts_with("Kafka at 127.0.0.1:9 acknowledged nothing for 0."), "{errors:?}");
+        assert!(errors[0].contains("refused"), "{errors:?}");
         let tally = kafka.tally();
         let calls = tally.of(Kind::Call);
         assert_eq!((calls.emitted, calls.dropped.timed_out, calls.dropped.gave_up), (1000, 1, 999));

@@ -84,9 +84,17 @@ impl Books {
     /// Keeps a message of the client library in place of the one before.
     pub(super) fn note(&self, message: &str) {
         let mut state = self.state();
-        let end = message.floor_char_boundary(limits::KAFKA_TROUBLE_BYTES_MAX);
-        state.trouble = Some(message[..end].to_owned());
+        let ends = message.char_indices().map(|(start, character)| start + character.len_utf8());
+        let kept = ends.take_while(|end| *end <= limits::KAFKA_TROUBLE_BYTES_MAX).count();
+        state.trouble = Some(message.chars().take(kept).collect());
         state.troubles += 1;
+    }
+
+    /// As [`Books::note`], unless there is a message already.
+    pub(super) fn note_first(&self, message: &str) {
+        if self.state().trouble.is_none() {
+            self.note(message);
+        }
     }
 
     /// Records that Kafka acknowledged.

@@ -292,7 +292,7 @@ mod tests {
         let lines = "0123456\n".repeat(limits::COMPRESSED_FLUSH_BYTES / 8);
         target.write_lines(Kind::Call, lines.as_bytes(), lines.len() as u64 / 8, &mut tally).unwrap();
         target
-            .write_lines(Kind::Call, lines[8..].as_bytes(), lines.len() as u64 / 8 - 1, &mut tally)
+            .write_lines(Kind::Call, &lines.as_bytes()[8..], lines.len() as u64 / 8 - 1, &mut tally)
             .unwrap();
         assert_eq!(tally.of(Kind::Call).delivered, lines.len() as u64 / 8);
         let mut text = vec![0; lines.len()];
