@@ -42,7 +42,7 @@ impl Context {
 }
 
 /// Calls for use again and what bodies are wanted: one per worker.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Desk {
     spare: Vec<Call>,
     wants_body: Option<fn(&Call, &Message) -> bool>,

@@ -127,6 +127,12 @@ pub const MEMORY_BYTES_DEFAULT: usize = 1 << 30;
 /// Frames of one round: the merge waits for the slowest worker once a round, so rounds are long enough that the
 /// hand-over costs little, and short enough that a round's calls stay in the cache.
 pub const ROUND_FRAMES: u64 = 2048;
+/// Rounds that wait in each channel between two threads: enough that a slow round of one does not stop the others.
+pub const ROUNDS_QUEUED: usize = 4;
+/// Slots of live capture whose lines wait for the merge: a second and more of a stalled publisher.
+pub const SLOTS_QUEUED: usize = 64;
+/// Bytes of lines that a worker keeps while the merge is behind, before it drops the lines of whole slots.
+pub const LINES_BEHIND_BYTES_MAX: usize = 64 << 20;
 
 const _: () = assert!(JOIN_FRAMES <= GAP_FRAMES, "a flow must be settled before holes in it are given up");
 const _: () = assert!(HISTORY_BYTES_MAX < HOLD_BYTES_MAX);

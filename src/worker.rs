@@ -4,6 +4,7 @@
 //! lines, perhaps empty, so that the merge never waits for a watermark. A flow on which the sensor itself fails is
 //! lost and counted; the worker goes on.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,12 +15,13 @@ use crate::capture::file::Block;
 use crate::connection::Connection;
 use crate::content;
 use crate::counters;
-use crate::credential::Memo;
+use crate::credential::Fingerprinter;
 use crate::exchange::{Desk, Finished};
 use crate::flow::table::{Host, Table};
 use crate::flow::{Chunk, EndReason, Stamp};
 use crate::publish::Kind;
-use crate::record::json::Writer;
+use crate::record::text::Hex;
+use crate::record::{Memo, Writer};
 use crate::time::Timestamp;
 use crate::wire::{Direction, FlowKey, Segment, TcpFlags};
 
@@ -89,7 +91,7 @@ pub struct Line {
     /// Time of the event.
     pub time: Timestamp,
     /// The key of its partition.
-    pub key: [u8; 16],
+    pub key: Hex<16>,
     /// Its bytes in the batch, with the line break.
     pub range: Range<usize>,
     /// What the analysis sees of it, as an index into the batch.
@@ -152,6 +154,23 @@ counters! {
     }
 }
 
+/// Connections that were given up under one name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GivenUp {
+    /// How many.
+    pub connections: u64,
+    /// Their payload, in bytes.
+    pub bytes: u64,
+}
+
+impl GivenUp {
+    /// Adds the counts of another worker.
+    pub const fn add(&mut self, other: &Self) {
+        self.connections += other.connections;
+        self.bytes += other.bytes;
+    }
+}
+
 /// What a worker does besides: settings that are the same for all workers.
 #[derive(Clone, Debug)]
 pub struct Duties {
@@ -181,6 +200,7 @@ pub struct Beside {
 struct Office {
     desk: Desk,
     writer: Writer,
+    fingerprinter: Fingerprinter,
     duties: Duties,
     lines: Lines,
     clock: Timestamp,
@@ -188,6 +208,7 @@ struct Office {
     interface: u32,
     index: u32,
     counters: Counters,
+    given_up: BTreeMap<&'static str, GivenUp>,
     #[cfg(test)]
     fail_on_port: Option<u16>,
 }
@@ -195,13 +216,14 @@ struct Office {
 impl Worker {
     /// A worker that writes with `writer`.
     #[must_use]
-    pub fn new(writer: Writer, duties: Duties) -> Self {
+    pub fn new(writer: Writer, fingerprinter: Fingerprinter, duties: Duties) -> Self {
         let wants: Option<fn(&Call, &Message) -> bool> = if duties.analysis { Some(wants_body) } else { None };
         Self {
             table: Table::new(duties.memory_max),
             office: Office {
                 desk: Desk::new(wants),
                 writer,
+                fingerprinter,
                 duties,
                 lines: Lines::default(),
                 clock: Timestamp::ZERO,
@@ -209,6 +231,7 @@ impl Worker {
                 interface: 0,
                 index: 0,
                 counters: Counters::default(),
+                given_up: BTreeMap::new(),
                 #[cfg(test)]
                 fail_on_port: None,
             },
@@ -273,6 +296,12 @@ impl Worker {
         self.table.len()
     }
 
+    /// Connections that were given up, by protocol.
+    #[must_use]
+    pub const fn given_up(&self) -> &BTreeMap<&'static str, GivenUp> {
+        &self.office.given_up
+    }
+
     /// Counts of calls and of streams.
     #[must_use]
     pub const fn counters(&self) -> (&Counters, &crate::flow::Counters) {
@@ -299,8 +328,7 @@ impl Office {
             return;
         }
         if self.duties.analysis {
-            let fingerprinter = self.writer.fingerprinter();
-            let fingerprint = |bytes: &[u8]| fingerprinter.fingerprint(bytes);
+            let fingerprint = |bytes: &[u8]| self.fingerprinter.value(bytes);
             call.request.facts = request_facts(call, finished.request_body, &fingerprint);
             call.response.facts =
                 finished.response_body.and_then(|body| body_facts(call, &call.response, body, &fingerprint));
@@ -341,13 +369,15 @@ impl Office {
 
     fn tell_connection(&mut self, key: &FlowKey, connection: &Unparsed) {
         self.counters.connections += 1;
+        let bytes = connection.bytes.iter().sum();
+        self.given_up.entry(connection.protocol).or_default().add(&GivenUp { connections: 1, bytes });
         if !self.duties.connections {
             return;
         }
         let start = self.lines.text.len();
         self.writer.connection(&mut self.lines.text, connection);
-        let hex = crate::record::text::hex16((connection.id >> 64) as u64);
-        self.tell_line(key, Kind::Connection, connection.id, connection.time, hex, start, None);
+        let partition = Hex::of_64((connection.id >> 64) as u64);
+        self.tell_line(key, Kind::Connection, connection.id, connection.time, partition, start, None);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one line")]
@@ -357,7 +387,7 @@ impl Office {
         kind: Kind,
         id: u128,
         time: Timestamp,
-        partition: [u8; 16],
+        partition: Hex<16>,
         start: usize,
         observation: Option<u32>,
     ) {
@@ -417,7 +447,7 @@ impl Host for Office {
     }
 
     fn memory(&self, beside: &Beside) -> usize {
-        beside.connection.memory() + beside.memo.memory()
+        beside.connection.memory()
     }
 }
 

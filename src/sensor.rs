@@ -1,0 +1,208 @@
+//! The run: from what is meant to one exit code. Here and below threads are started; nowhere else.
+
+mod live;
+mod pipeline;
+mod publisher;
+mod replay;
+mod report;
+
+use std::fmt;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::analysis::{Analysis, Settings};
+use crate::capture::file::OpenError;
+use crate::config::{Config, Output, Redact, Task};
+use crate::credential::Fingerprinter;
+use crate::publish::kafka::{self, Kafka};
+use crate::publish::ndjson::Ndjson;
+use crate::publish::progress::Progress;
+use crate::publish::{Kind, SinkError};
+use crate::record::key::{self, KeyError};
+use crate::record::{Redaction, SecretFinder, Writer};
+use crate::sensitive::secret;
+use crate::worker::{Duties, Worker};
+use publisher::{Publisher, Sinks};
+use report::Books;
+
+/// Why a run could not be, or ended.
+#[derive(Debug)]
+pub enum Failure {
+    /// The inputs can't be opened as asked.
+    Open(OpenError),
+    /// The interface can't be opened.
+    Live(crate::capture::live::OpenError),
+    /// The fingerprint key can't be had.
+    Key(KeyError),
+    /// An output can't be made.
+    Sink(SinkError),
+    /// The system refuses a thread or a signal.
+    System(std::io::Error),
+    /// A thread failed.
+    Thread,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(error) => error.fmt(formatter),
+            Self::Live(error) => error.fmt(formatter),
+            Self::Key(error) => error.fmt(formatter),
+            Self::Sink(error) => error.fmt(formatter),
+            Self::System(error) => write!(formatter, "the system refuses a thread or a signal handler: {error}"),
+            Self::Thread => formatter.write_str("a thread of the sensor failed; please report what it said"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Does what is meant. What went wrong is said on standard error.
+#[must_use]
+pub fn run(task: &Task) -> ExitCode {
+    let result = match task {
+        Task::Replay(config) => {
+            notes(&config.shared);
+            replay::run(config)
+        }
+        Task::Capture(config) => {
+            notes(&config.shared);
+            live::run(config)
+        }
+        Task::Check(config) => return print(&config.to_string()),
+        Task::Schema => return print(crate::record::schema()),
+    };
+    result.unwrap_or_else(|failure| {
+        if !matches!(failure, Failure::Sink(SinkError::Closed)) {
+            say(&failure.to_string());
+        }
+        ExitCode::from(2)
+    })
+}
+
+/// What a run is made of.
+struct Parts {
+    workers: Vec<Worker>,
+    analysis: Option<Analysis>,
+    publisher: Publisher,
+    books: Books,
+}
+
+/// Makes the workers, the analysis and the sinks.
+fn prepare(
+    config: &Config,
+    live: bool,
+    stop: &Arc<AtomicBool>,
+    progress: &Progress,
+) -> Result<Parts, Failure> {
+    let fingerprinter = key::fingerprinter(config.fingerprint_key.as_deref()).map_err(Failure::Key)?;
+    let redaction = match config.redact {
+        Redact::None => Redaction::None,
+        Redact::Standard => Redaction::Standard,
+        Redact::Strict => Redaction::Strict,
+    };
+    let sinks = sinks(config, progress).map_err(Failure::Sink)?;
+    let takes = |kind| sinks.kafka.is_some() || sinks.files.as_ref().is_some_and(|files| files.takes(kind));
+    let duties = Duties {
+        analysis: config.analysis,
+        calls: takes(Kind::Call),
+        connections: takes(Kind::Connection),
+        memory_max: config.memory_bytes as usize / config.workers,
+    };
+    let finder = SecretFinder(|bytes, found| secret::find(bytes, |range, class| found(range, class.name())));
+    let finder = (redaction != Redaction::None).then_some(finder);
+    let writer = Writer::new(&config.sensor, redaction, fingerprinter.clone(), finder);
+    let worker = |_| Worker::new(writer.clone(), fingerprinter.clone(), duties.clone());
+    let seed = fingerprinter.seed();
+    let analysis = config.analysis.then(|| {
+        let strict = redaction == Redaction::Strict;
+        Analysis::new(Settings { sensor: config.sensor.clone(), strict, seed, live })
+    });
+    let publisher =
+        Publisher::new(sinks, &config.sensor, config.analysis, Arc::clone(stop), progress.clone());
+    Ok(Parts {
+        workers: (0..config.workers).map(worker).collect(),
+        analysis,
+        publisher,
+        books: Books::new(seed, key_id(&fingerprinter)),
+    })
+}
+
+fn key_id(fingerprinter: &Fingerprinter) -> String {
+    fingerprinter.key_id()
+}
+
+fn sinks(config: &Config, progress: &Progress) -> Result<Sinks, SinkError> {
+    if let Some(directory) = &config.outputs.directory {
+        Ndjson::directory(directory)?;
+    }
+    let outputs = &config.outputs;
+    let of_kind = |kind, output: &Option<Output>| {
+        output.as_ref().map(|output| match output {
+            Output::Stdout => (kind, PathBuf::from("-")),
+            Output::File(path) => (kind, path.clone()),
+        })
+    };
+    let files: Vec<(Kind, PathBuf)> = [
+        of_kind(Kind::Call, &outputs.calls),
+        of_kind(Kind::Connection, &outputs.connections),
+        of_kind(Kind::Endpoint, &outputs.inventory),
+        of_kind(Kind::Finding, &outputs.findings),
+        of_kind(Kind::Sensor, &outputs.sensor),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let files = if files.is_empty() { None } else { Some(Ndjson::create(&files)?) };
+    let kafka = match &config.kafka {
+        None => None,
+        Some(given) => {
+            let settings = kafka::Settings {
+                brokers: given.brokers.clone(),
+                sensor: config.sensor.clone(),
+                timeout: given.timeout,
+                properties: given.settings.clone(),
+            };
+            let progress = progress.clone();
+            Some(Kafka::new(settings, move |notice| progress.say(&format!("eaves: {notice}")))?)
+        }
+    };
+    Ok(Sinks { files, kafka })
+}
+
+/// SIGINT and SIGTERM ask for the end; a second one ends at once.
+fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 2, Arc::clone(stop))?;
+        signal_hook::flag::register(signal, Arc::clone(stop))?;
+    }
+    Ok(())
+}
+
+fn notes(config: &Config) {
+    for note in config.notes() {
+        say(&note.to_string());
+    }
+}
+
+/// One sentence on standard error.
+fn say(text: &str) {
+    // Where standard error is closed nobody is there to be told.
+    drop(writeln!(std::io::stderr(), "eaves: {text}"));
+}
+
+/// Standard output, whole. A reader that has gone is no error worth a word.
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::from(2),
+        Err(error) => {
+            say(&format!("cannot write to standard output: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}

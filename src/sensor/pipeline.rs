@@ -1,0 +1,137 @@
+//! The threads behind the capture: workers, merge with analysis, publisher, and the bounded channels between them.
+//!
+//! ```text
+//!   reader ══▶ worker 0 … N ══▶ merge + analysis ══▶ publisher
+//!      ▲──────── used batches ────────▲─────────────────┘
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+
+use super::publisher::Publisher;
+use super::report::WorkerBooks;
+use crate::analysis::Analysis;
+use crate::limits::ROUNDS_QUEUED;
+use crate::merge::{Merge, Merged};
+use crate::time::Timestamp;
+use crate::worker::{Lines, Segments, Worker};
+
+/// What a worker answers to a round.
+pub(super) struct Answered {
+    pub(super) lines: Lines,
+    pub(super) clock: Timestamp,
+    pub(super) last: bool,
+}
+
+/// Channels from and to the workers of a replay.
+pub(super) struct Workers {
+    pub(super) inputs: Vec<Sender<Segments>>,
+    pub(super) used: Receiver<Segments>,
+    pub(super) answers: Vec<Receiver<Answered>>,
+    pub(super) lines_back: Vec<Sender<Lines>>,
+    pub(super) threads: Vec<JoinHandle<WorkerBooks>>,
+}
+
+impl Workers {
+    /// Starts one thread for each worker.
+    pub(super) fn start(workers: Vec<Worker>) -> std::io::Result<Self> {
+        let (give_back, used) = unbounded();
+        let mut all = Self {
+            inputs: Vec::new(),
+            used,
+            answers: Vec::new(),
+            lines_back: Vec::new(),
+            threads: Vec::new(),
+        };
+        for (index, worker) in workers.into_iter().enumerate() {
+            let (input, rounds) = bounded(ROUNDS_QUEUED);
+            let (answer, answers) = bounded(ROUNDS_QUEUED);
+            let (back, spare) = unbounded();
+            let give_back = give_back.clone();
+            let thread = std::thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || work(worker, &rounds, &answer, &spare, &give_back))?;
+            all.inputs.push(input);
+            all.answers.push(answers);
+            all.lines_back.push(back);
+            all.threads.push(thread);
+        }
+        Ok(all)
+    }
+}
+
+fn work(
+    mut worker: Worker,
+    rounds: &Receiver<Segments>,
+    answer: &Sender<Answered>,
+    spare: &Receiver<Lines>,
+    give_back: &Sender<Segments>,
+) -> WorkerBooks {
+    while let Ok(mut batch) = rounds.recv() {
+        let lines = worker.round(&batch, spare.try_recv().unwrap_or_default());
+        let answered = Answered { lines, clock: batch.clock, last: batch.last };
+        batch.blocks.clear();
+        batch.segments.clear();
+        // the reader may have gone already: then nobody needs the memory again
+        drop(give_back.send(batch));
+        if answer.send(answered).is_err() {
+            break;
+        }
+    }
+    WorkerBooks::of(&worker)
+}
+
+/// Starts the publisher.
+pub(super) fn start_publisher(
+    mut publisher: Publisher,
+    rounds: Receiver<Merged>,
+    lines_back: Vec<Sender<Lines>>,
+) -> std::io::Result<JoinHandle<Publisher>> {
+    const IDLE: Duration = Duration::from_millis(100);
+    std::thread::Builder::new().name("publisher".to_owned()).spawn(move || {
+        loop {
+            match rounds.recv_timeout(IDLE) {
+                Ok(mut merged) => {
+                    publisher.publish(&mut merged);
+                    for (mut lines, back) in merged.batches.into_iter().zip(&lines_back) {
+                        lines.clear();
+                        drop(back.send(lines));
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => publisher.idle(),
+                Err(RecvTimeoutError::Disconnected) => return publisher,
+            }
+        }
+    })
+}
+
+/// Starts the merge of a replay: it takes each round from all workers.
+pub(super) fn start_merge(
+    analysis: Option<Analysis>,
+    answers: Vec<Receiver<Answered>>,
+    rounds: Sender<Merged>,
+) -> std::io::Result<JoinHandle<Option<crate::analysis::Counters>>> {
+    std::thread::Builder::new().name("merge".to_owned()).spawn(move || {
+        let mut merge = Merge::new(analysis);
+        loop {
+            let answered: Result<Vec<Answered>, _> = answers.iter().map(Receiver::recv).collect();
+            let Ok(answered) = answered else { break };
+            let (clock, last) =
+                answered.first().map_or((Timestamp::ZERO, true), |first| (first.clock, first.last));
+            let batches = answered.into_iter().map(|one| one.lines).collect();
+            if rounds.send(merge.round(batches, clock, last)).is_err() || last {
+                break;
+            }
+        }
+        merge.counters()
+    })
+}
+
+/// Whether the run is to end early.
+pub(super) fn stopped(stop: &Arc<AtomicBool>) -> bool {
+    stop.load(Ordering::Relaxed)
+}

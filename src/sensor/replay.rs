@@ -1,0 +1,187 @@
+//! `eaves replay`: captures in, records out. The reader runs `wire` and sends plain segments to the owners of their
+//! flows; it never copies a payload that lies in a block.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crossbeam_channel::bounded;
+
+use super::pipeline::{Workers, start_merge, start_publisher, stopped};
+use super::report::{Books, Read};
+use super::{Failure, Parts, prepare};
+use crate::capture::file::{Block, Files, Located, Options};
+use crate::config::ReplayConfig;
+use crate::flow::Stamp;
+use crate::limits::{FRAGMENT_BYTES_MAX, ROUND_FRAMES, ROUNDS_QUEUED};
+use crate::publish::progress::Progress;
+use crate::time::Timestamp;
+use crate::wire::{Segment, Wire};
+use crate::worker::{Packed, Segments};
+
+/// Reads captures to their end.
+pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
+    let options = Options { filter: config.shared.filter.clone() };
+    let mut files = Files::open(&config.files, &options).map_err(Failure::Open)?;
+    if files.opened() == 0 {
+        for problem in files.problems() {
+            super::say(&problem.to_string());
+        }
+        return Ok(ExitCode::from(2));
+    }
+    let progress = Progress::new(files.total_bytes());
+    let stop = Arc::new(AtomicBool::new(false));
+    super::stop_on_signals(&stop).map_err(Failure::System)?;
+    let Parts { workers, analysis, publisher, mut books } =
+        prepare(&config.shared, false, &stop, &progress)?;
+    let workers = Workers::start(workers).map_err(Failure::System)?;
+    let (rounds, merged) = bounded(ROUNDS_QUEUED);
+    let merge = start_merge(analysis, workers.answers, rounds).map_err(Failure::System)?;
+    let publisher = start_publisher(publisher, merged, workers.lines_back).map_err(Failure::System)?;
+
+    let mut reader = Reader::new(workers.inputs.len(), books.seed);
+    reader.read(&mut files, &workers.inputs, &workers.used, &stop, &progress);
+    drop(workers.inputs);
+    for thread in workers.threads {
+        books.add_worker(thread.join().map_err(|_| Failure::Thread)?);
+    }
+    books.analysis = merge.join().map_err(|_| Failure::Thread)?;
+    let publisher = publisher.join().map_err(|_| Failure::Thread)?;
+    progress.finish();
+    books.read_files(config, &files, reader.summary(&files));
+    books.conclude(publisher, &config.shared)
+}
+
+/// The reader: frames to segments to batches.
+struct Reader {
+    wire: Wire,
+    seed: u64,
+    batches: Vec<Segments>,
+    /// Per worker: the block that was put into its batch last.
+    current: Vec<Option<Arc<Block>>>,
+    ordinal: u64,
+    clock: Timestamp,
+    first: Option<Timestamp>,
+}
+
+impl Reader {
+    fn new(workers: usize, seed: u64) -> Self {
+        Self {
+            wire: Wire::new(FRAGMENT_BYTES_MAX),
+            seed,
+            batches: (0..workers).map(|_| Segments::default()).collect(),
+            current: vec![None; workers],
+            ordinal: 0,
+            clock: Timestamp::ZERO,
+            first: None,
+        }
+    }
+
+    fn read(
+        &mut self,
+        files: &mut Files,
+        inputs: &[crossbeam_channel::Sender<Segments>],
+        used: &crossbeam_channel::Receiver<Segments>,
+        stop: &Arc<AtomicBool>,
+        progress: &Progress,
+    ) {
+        let mut position = 0;
+        while let Some((located, block)) = files.next() {
+            self.frame(&located, block);
+            if self.ordinal.is_multiple_of(ROUND_FRAMES) {
+                if !self.send(inputs, used, false) || stopped(stop) {
+                    break;
+                }
+                let now = files.position_bytes();
+                progress.advance(now.saturating_sub(position));
+                position = now;
+            }
+        }
+        self.wire.advance(self.clock);
+        self.send(inputs, used, true);
+    }
+
+    #[inline]
+    fn frame(&mut self, located: &Located, block: &Arc<Block>) {
+        self.ordinal += 1;
+        self.first = self.first.or(Some(located.time));
+        self.clock = self.clock.max(located.time);
+        let frame = located.frame(block);
+        let stamp = Stamp { time: frame.time, clock: self.clock };
+        let (ordinal, interface, seed) = (self.ordinal, frame.interface, self.seed);
+        let (batches, current) = (&mut self.batches, &mut self.current);
+        self.wire.push(self.clock, &frame, |segment| {
+            let hash = segment.flow.hash(seed);
+            let owner = ((hash >> 32) * batches.len() as u64 >> 32) as usize;
+            let (Some(batch), Some(current)) = (batches.get_mut(owner), current.get_mut(owner)) else { return };
+            let (index, start) = place(batch, current, block, &segment);
+            batch.segments.push(Packed {
+                stamp,
+                ordinal,
+                hash,
+                flow: segment.flow,
+                direction: segment.direction,
+                flags: segment.flags,
+                block: index,
+                seq: segment.seq,
+                ack: segment.ack,
+                missing: segment.missing,
+                interface,
+                start,
+                len: segment.payload.len() as u32,
+            });
+        });
+    }
+
+    /// Every worker gets exactly one batch a round, perhaps an empty one. False: nobody takes it.
+    fn send(
+        &mut self,
+        inputs: &[crossbeam_channel::Sender<Segments>],
+        used: &crossbeam_channel::Receiver<Segments>,
+        last: bool,
+    ) -> bool {
+        self.current.fill(None);
+        for (batch, input) in self.batches.iter_mut().zip(inputs) {
+            (batch.clock, batch.last) = (self.clock, last);
+            let next = used.try_recv().unwrap_or_default();
+            if input.send(std::mem::replace(batch, next)).is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn summary(&self, files: &Files) -> Read {
+        Read {
+            frames: files.counters.frames,
+            bytes: files.counters.bytes,
+            first: self.first,
+            clock: self.clock,
+            wire: *self.wire.counters(),
+            kernel_dropped: 0,
+        }
+    }
+}
+
+/// Where the payload lies: in the frame's block, or in a datagram that was put together, which becomes a block.
+#[inline]
+fn place(
+    batch: &mut Segments,
+    current: &mut Option<Arc<Block>>,
+    block: &Arc<Block>,
+    segment: &Segment<'_>,
+) -> (u16, u32) {
+    if segment.reassembled {
+        *current = None;
+        batch.blocks.push(Arc::new(Block::from_vec(segment.payload.to_vec())));
+        return ((batch.blocks.len() - 1) as u16, 0);
+    }
+    if !current.as_ref().is_some_and(|known| Arc::ptr_eq(known, block)) {
+        *current = Some(Arc::clone(block));
+        batch.blocks.push(Arc::clone(block));
+    }
+    // the payload is a part of the block's bytes: the distance of the two addresses is its place there
+    let start = (segment.payload.as_ptr() as usize).wrapping_sub(block.bytes().as_ptr() as usize);
+    let start = if segment.payload.is_empty() { 0 } else { start };
+    ((batch.blocks.len() - 1) as u16, start as u32)
+}
