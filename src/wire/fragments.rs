@@ -113,7 +113,7 @@ impl Fragments {
         counters: &mut Counters,
     ) -> Option<Datagram> {
         let end = fragment.offset + view.whole();
-        if view.whole() == 0 || end > DATAGRAM_BYTES_MAX || fragment.more && view.whole() % 8 != 0 {
+        if view.whole() == 0 || end > DATAGRAM_BYTES_MAX || fragment.more && !view.whole().is_multiple_of(8) {
             *Undecodable::BadFragment.of(counters) += 1;
             return None;
         }

@@ -2,11 +2,13 @@
 
 mod build;
 mod fragmentation;
+mod frames;
 mod names;
 
 use super::*;
 use crate::capture::LinkType;
-use build::{ETHERNET, HELLO, all, before, ethernet, frame, ipv4, packet, packet_v6, tagged, tcp, vxlan};
+use build::{ETHERNET, HELLO, before, ethernet, frame, ipv4, packet, packet_v6, tagged, tcp, vxlan};
+use frames::all;
 
 /// A segment that owns its payload.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 use super::ether::kind;
 use super::outcome::{Other, Stop, Undecodable};
 use super::view::{Inside, Packet};
+use super::wifi;
 
 const CUT: Undecodable = Undecodable::TruncatedTunnel;
 
@@ -56,12 +57,16 @@ fn gre_v0(packet: &mut Packet<'_>, flags: u16, protocol: u16) -> Result<Inside, 
         kind::ERSPAN => erspan_two(packet),
         kind::ERSPAN_III => erspan_three(packet),
         WCCP => web_cache(packet),
+        ARUBA_FIRST..=ARUBA_LAST if protocol & 0x000f == 0 => wifi::frame(&mut packet.view, false),
         other => Ok(Inside::EtherType(other)),
     }
 }
 
 /// Web cache redirection of Cisco.
 const WCCP: u16 = 0x883e;
+/// Access points of Aruba send IEEE 802.11 frames to their controller, under one number for each queue.
+const ARUBA_FIRST: u16 = 0x8200;
+const ARUBA_LAST: u16 = 0x8370;
 
 /// Its second version has a header of four bytes, its first none.
 fn web_cache(packet: &mut Packet<'_>) -> Result<Inside, Stop> {

@@ -26,6 +26,8 @@ pub(super) fn payload(packet: &mut Packet<'_>) -> Result<Inside, Stop> {
         4790 => vxlan_generic(packet),
         6081 => geneve(packet),
         2152 => gtp(packet),
+        // RFC 8086.
+        4754 => tunnel::gre(packet),
         6635 => entered(packet, Inside::Mpls),
         37008 => tazmen(packet),
         _ => either_way(packet, header.source_port(), target),

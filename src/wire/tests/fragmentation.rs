@@ -13,7 +13,9 @@ fn cut(payload: &[u8], size: usize, mut make: impl FnMut(u16, bool, &[u8]) -> Ve
 }
 
 fn v4_packets(protocol: u8, id: u16, payload: &[u8], size: usize) -> Vec<Vec<u8>> {
-    cut(payload, size, |offset, more, part| ipv4_part(protocol, id, u16::from(more) << 13 | offset / 8, part))
+    cut(payload, size, |offset, more, part| {
+        ipv4_part(protocol, id, (u16::from(more) << 13) | (offset / 8), part)
+    })
 }
 
 fn v4(id: u16, size: usize) -> Vec<Vec<u8>> {
@@ -93,7 +95,7 @@ fn copies_are_known_before_and_after_the_end() {
 fn the_first_copy_wins_and_a_contradiction_is_counted() {
     let payload = tcp(HELLO);
     let part = |from: usize, to: usize, more: bool, bytes: &[u8]| {
-        ethernet(0x0800, &ipv4_part(6, 3, u16::from(more) << 13 | (from / 8) as u16, &bytes[from..to]))
+        ethernet(0x0800, &ipv4_part(6, 3, (u16::from(more) << 13) | (from / 8) as u16, &bytes[from..to]))
     };
     let evil = vec![b'x'; payload.len()];
     let end = payload.len();
@@ -232,7 +234,7 @@ fn random_fragments_give_what_an_obvious_twin_gives() {
                 continue;
             }
             let more = to < total;
-            let packet = ipv4_part(6, 3, u16::from(more) << 13 | (from / 8) as u16, &bytes);
+            let packet = ipv4_part(6, 3, (u16::from(more) << 13) | (from / 8) as u16, &bytes);
             result = push(&mut wire, at(1), &captured(101, &packet, packet.len()));
             last_seen |= !more;
             for (place, byte) in (from..to).zip(bytes) {
