@@ -23,7 +23,11 @@ main() {
     esac
     [ -n "$dir" ] || fail 2 "which DIR?"
     case "$command" in
-        start) prepare && mkdir -p "$dir" && start "$(cd "$dir" && pwd)" "${3:-}" ;;
+        start)
+            prepare
+            mkdir -p "$dir"
+            start "$(cd "$dir" && pwd)" "${3:-}"
+            ;;
         stop) signal TERM "$dir" && await_end "$dir" ;;
         kill) signal KILL "$dir" && await_end "$dir" ;;
         pause) signal STOP "$dir" ;;
