@@ -342,7 +342,7 @@ fn a_record_that_is_too_large_is_counted_by_that_name() {
     let records = tally.of(Kind::Sensor);
     assert_eq!((records.emitted, records.delivered, records.dropped.too_large), (2, 1, 1));
     assert!(tally.closed());
-    assert!(sink.trouble().0.unwrap().contains("too large"), "{:?}", sink.trouble());
+    assert!(sink.refusal().unwrap().contains("too large"), "{:?}", sink.refusal());
 }
 
 /// Not a test but a measurement: `cargo test --test kafka -- --ignored --nocapture`.

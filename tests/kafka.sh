@@ -23,7 +23,11 @@ main() {
     esac
     [ -n "$dir" ] || fail 2 "which DIR?"
     case "$command" in
-        start) mkdir -p "$dir" && start "$(cd "$dir" && pwd)" "${3:-}" ;;
+        start)
+            prepare
+            mkdir -p "$dir"
+            start "$(cd "$dir" && pwd)" "${3:-}"
+            ;;
         stop) signal TERM "$dir" && await_end "$dir" ;;
         kill) signal KILL "$dir" && await_end "$dir" ;;
         pause) signal STOP "$dir" ;;
@@ -72,7 +76,6 @@ XML
 
 start() {
     local dir="$1" owner="$2"
-    prepare
     alive "$dir" && fail 2 "a broker is running in $dir"
     [ -f "$dir/server.properties" ] || configure "$dir"
     # The line to wait for is that of this start.

@@ -159,6 +159,12 @@ impl Kafka {
         self.books().trouble()
     }
 
+    /// What was said of the first record that was refused.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        self.books().refusal()
+    }
+
     fn books(&self) -> &Books {
         self.producer.context()
     }
@@ -230,8 +236,7 @@ impl Kafka {
 
     /// The client library does not take a record: too large, or the producer has ended.
     fn refused(&mut self, record: &Outgoing<'_>, error: &KafkaError) -> Result<(), SinkError> {
-        self.books().drop_record(record.kind.index(), Reason::of(error));
-        self.books().note(&error.to_string());
+        self.books().refuse(record.kind.index(), error);
         match self.books().fatal() {
             Some(_) => self.wait(),
             None => Ok(()),

@@ -69,12 +69,22 @@ struct State {
     acknowledged: u64,
     trouble: Option<String>,
     troubles: u64,
+    refusal: Option<String>,
     fatal: Option<String>,
 }
 
 impl Books {
     pub(super) fn emit(&self, kind: usize) {
         self.on_account(kind, |tally, kind| tally.account(kind).emitted += 1);
+    }
+
+    /// Kafka or its client does not take a record: why, is kept of the first.
+    pub(super) fn refuse(&self, kind: usize, error: &KafkaError) {
+        let reason = Reason::of(error);
+        self.drop_record(kind, reason);
+        if !matches!(reason, Reason::TimedOut | Reason::Unacknowledged) {
+            self.state().refusal.get_or_insert_with(|| error.to_string());
+        }
     }
 
     pub(super) fn drop_record(&self, kind: usize, reason: Reason) {
@@ -109,6 +119,10 @@ impl Books {
     pub(super) fn trouble(&self) -> (Option<String>, u64) {
         let state = self.state();
         (state.trouble.clone(), state.troubles)
+    }
+
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.state().refusal.clone()
     }
 
     /// The error after which the producer takes nothing more.
@@ -154,13 +168,7 @@ impl ProducerContext for Books {
                 self.state().acknowledged += 1;
                 self.on_account(kind, |tally, kind| tally.account(kind).delivered += 1);
             }
-            Err((error, _)) => {
-                let reason = Reason::of(error);
-                self.drop_record(kind, reason);
-                if !matches!(reason, Reason::TimedOut | Reason::Unacknowledged) {
-                    self.note(&error.to_string());
-                }
-            }
+            Err((error, _)) => self.refuse(kind, error),
         }
     }
 }
