@@ -39,3 +39,7 @@ pub mod detect;
 pub mod inventory;
 
 pub mod publish;
+
+pub mod merge;
+pub mod sensor;
+pub mod worker;

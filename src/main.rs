@@ -2,8 +2,11 @@
 
 use std::process::ExitCode;
 
+use clap::Parser as _;
+use eaves::cli::Typed;
+
 fn main() -> ExitCode {
-    match eaves::config::resolve(eaves::cli::Typed::parse()) {
+    match eaves::config::resolve(Typed::parse().command) {
         Ok(task) => eaves::sensor::run(&task),
         Err(error) => {
             eprintln!("eaves: {error}");

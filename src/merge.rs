@@ -44,6 +44,17 @@ impl Merge {
         Self { analysis, keys: Vec::new() }
     }
 
+    /// A slot of a live capture. `behind`: there is no time to look at the calls; they are told without labels.
+    pub fn live_round(&mut self, batches: Vec<Lines>, clock: Timestamp, behind: bool) -> Merged {
+        if !behind {
+            return self.round(batches, clock, false);
+        }
+        let analysis = self.analysis.take();
+        let merged = self.round(batches, clock, false);
+        self.analysis = analysis;
+        merged
+    }
+
     /// One batch of each worker in, one round out. `last`: the input has ended.
     pub fn round(&mut self, batches: Vec<Lines>, clock: Timestamp, last: bool) -> Merged {
         self.keys.clear();

@@ -110,6 +110,22 @@ pub struct Lines {
 }
 
 impl Lines {
+    /// Puts the lines of a later batch behind these.
+    pub fn append(&mut self, later: Self) {
+        if self.lines.is_empty() {
+            *self = later;
+            return;
+        }
+        let (text, observations) = (self.text.len(), self.observations.len() as u32);
+        self.text.extend_from_slice(&later.text);
+        self.observations.extend(later.observations);
+        self.lines.extend(later.lines.into_iter().map(|line| Line {
+            range: line.range.start + text..line.range.end + text,
+            observation: line.observation.map(|index| index + observations),
+            ..line
+        }));
+    }
+
     /// Empties it, keeping its memory.
     pub fn clear(&mut self) {
         self.text.clear();
@@ -267,6 +283,13 @@ impl Worker {
         let segment = Segment { flow, direction, seq, ack, flags, payload, missing, reassembled: false };
         (self.office.ordinal, self.office.interface) = (packed.ordinal, packed.interface);
         self.table.push(&mut self.office, packed.hash, stamp, &segment);
+    }
+
+    /// One segment of a live capture: a flow on which the sensor fails is lost, no more.
+    pub fn live_segment(&mut self, packed: &Packed, payload: &[u8]) {
+        if catch_unwind(AssertUnwindSafe(|| self.segment(packed, payload))).is_err() {
+            self.recover(Some(packed));
+        }
     }
 
     /// Deadlines of flows that no frame touched; at the end of the input, all that is still open.

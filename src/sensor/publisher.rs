@@ -29,8 +29,8 @@ pub(super) struct Publisher {
     text: Vec<u8>,
     pub(super) failure: Option<SinkError>,
     pub(super) undelivered: bool,
-    pub(super) findings: BTreeMap<u128, Finding>,
-    pub(super) endpoints: BTreeMap<u128, Endpoint>,
+    pub(super) findings: BTreeMap<u128, Box<Finding>>,
+    pub(super) endpoints: BTreeMap<u128, Box<Endpoint>>,
     pub(super) keeps_summary: bool,
 }
 
@@ -162,7 +162,8 @@ impl Publisher {
     pub(super) fn finish(&mut self) {
         let results = [self.files.as_mut().map(Sink::finish), self.kafka.as_mut().map(Sink::finish)];
         results.into_iter().flatten().for_each(|result| self.note(result));
-        self.undelivered |= self.tallies().any(|(_, tally)| tally.total().dropped.total() > 0);
+        let dropped = self.tallies().any(|(_, tally)| tally.total().dropped.total() > 0);
+        self.undelivered |= dropped;
     }
 
     /// The books of each sink.

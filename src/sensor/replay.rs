@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use crossbeam_channel::bounded;
 
 use super::pipeline::{Workers, start_merge, start_publisher, stopped};
-use super::report::{Books, Read};
+use super::report::Read;
 use super::{Failure, Parts, prepare};
 use crate::capture::file::{Block, Files, Located, Options};
 use crate::config::ReplayConfig;

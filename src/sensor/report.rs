@@ -45,6 +45,17 @@ pub(super) struct Read {
     pub(super) kernel_dropped: u64,
 }
 
+impl Read {
+    /// Adds what another socket read.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.frames += other.frames;
+        self.bytes += other.bytes;
+        self.first = [self.first, other.first].into_iter().flatten().min();
+        self.clock = self.clock.max(other.clock);
+        self.wire.add(&other.wire);
+    }
+}
+
 /// One equation of conservation.
 pub(super) struct Equation {
     pub(super) name: String,
@@ -80,6 +91,8 @@ pub(super) struct Books {
     pub(super) faulty: bool,
     /// Lines that the queue to the merge had no room for.
     pub(super) lines_dropped: u64,
+    /// Segments that the owner of their flow had no room for.
+    pub(super) segments_dropped: u64,
 }
 
 impl Books {
@@ -98,6 +111,7 @@ impl Books {
             reached_budget: false,
             faulty: false,
             lines_dropped: 0,
+            segments_dropped: 0,
         }
     }
 
@@ -170,7 +184,7 @@ impl Books {
             || publisher.undelivered
             || !self.problems.is_empty()
             || self.calls.flows_failed > 0
-            || self.lines_dropped > 0
+            || self.lines_dropped + self.segments_dropped > 0
             || self.read.kernel_dropped > 0
             || self.reached_budget;
         Ok(ExitCode::from(u8::from(lossy)))
@@ -265,7 +279,7 @@ impl Books {
             "loss": {
                 "before_tap": self.flow.gap_bytes_acknowledged,
                 "kernel": self.read.kernel_dropped,
-                "sensor": self.lines_dropped + self.calls.flows_failed + self.flow.flows_evicted,
+                "sensor": self.lines_dropped + self.segments_dropped + self.calls.flows_failed + self.flow.flows_evicted,
             },
             "gave_up": gave_up, "problems": self.problems,
         })

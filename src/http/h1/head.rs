@@ -9,7 +9,7 @@ use memchr::memchr;
 
 use crate::call::{Anomalies, HeaderSpan, Span};
 use crate::http::sniff::{Sniffed, sniff};
-use crate::limits::HEADERS_MAX;
+use crate::limits::HEADER_LINES_MAX;
 
 /// Which messages a direction sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -292,7 +292,7 @@ impl Lines {
         let value = raw_value.trim_ascii();
         let value_from = from + value_at + (raw_value.len() - raw_value.trim_ascii_start().len());
         self.note_framing(name, value);
-        if self.headers.len() < HEADERS_MAX {
+        if self.headers.len() < HEADER_LINES_MAX {
             self.headers.push(HeaderSpan {
                 name: span(from, from + name.len()),
                 value: span(value_from, value_from + value.len()),
