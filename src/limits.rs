@@ -33,6 +33,14 @@ pub const HEAD_BYTES_MAX: usize = 256 << 10;
 
 /// A body up to this size is inspected whole; of a longer one nothing is said.
 pub const BODY_INSPECTED_BYTES_MAX: usize = 1 << 20;
+/// Secrets told of one body or one target. A leak has a few; a list of a hundred says no more than its first 64.
+pub const LEAVES_MAX: usize = 64;
+/// Levels of JSON whose names stand in a pointer; real answers have a dozen, deeper nesting is an attack on parsers.
+pub const JSON_DEPTH_MAX: usize = 64;
+/// The longest JSON pointer in a record; a longer one ends in `…`. Names are for people, and keys may be whole texts.
+pub const POINTER_BYTES_MAX: usize = 256;
+/// The longest name of a parameter in a record, for the same reason.
+pub const PARAMETER_NAME_BYTES_MAX: usize = 64;
 
 // ---- analysis ----
 
