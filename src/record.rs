@@ -1,1 +1,4 @@
 //! What leaves the machine: versioned, redacted JSON.
+
+pub mod endpoint;
+pub mod finding;
