@@ -6,6 +6,8 @@
 
 mod claims;
 mod connection;
+pub mod endpoint;
+pub mod finding;
 mod half;
 mod json;
 pub mod key;
