@@ -18,6 +18,10 @@ mod pcap;
 mod pcapng;
 mod problem;
 mod reader;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
