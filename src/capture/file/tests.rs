@@ -1,5 +1,6 @@
 //! Tests of the whole reader: every variant of the formats, damage at every byte, several inputs as one.
 
+mod corpus;
 mod damage;
 mod order;
 
@@ -78,6 +79,23 @@ fn sections_have_their_own_order_and_interfaces() {
         [Fault::Interface(1)]
     );
     assert_eq!((counters.unplaced, counters.frames), (1, 5));
+}
+
+#[test]
+fn a_length_without_padding_is_rounded_up() {
+    let mut writer = Writer { bytes: Vec::new(), order: Order::Little };
+    writer.section(Order::Little);
+    writer.interface(1, 0, 9);
+    for (kind, text) in [(6, b"five."), (2, b"again")] {
+        writer.words(&[kind, 37, 0, 0, 8, 5, 5]);
+        writer.bytes.extend_from_slice(text);
+        writer.bytes.extend([0; 3]);
+        writer.words(&[37]);
+    }
+    writer.enhanced(0, 9, 4, b"last");
+    let (seen, problems, _) = sample::read(&writer.bytes);
+    let expected = [frame(8, 0, 1, 5, b"five."), frame(8, 0, 1, 5, b"again"), frame(9, 0, 1, 4, b"last")];
+    assert_eq!((seen.as_slice(), problems), (&expected[..], vec![]));
 }
 
 #[test]

@@ -102,8 +102,7 @@ fn lengths_that_cannot_be_true() {
     let new = || Writer { bytes: Vec::new(), order: Order::Little };
     let length = |of, says| Fault::Length { of, says };
     for (words, expected) in [
-        (&[6, 13, 0][..], length(Part::Block, 13)),
-        (&[6, 8, 0], length(Part::Block, 8)),
+        (&[6, 8, 0][..], length(Part::Block, 8)),
         (&[6, 12, 12], length(Part::Block, 12)),
         (&[6, 0x7fff_fffc, 0], length(Part::Block, 0x7fff_fffc)),
         (&[6, 36, 0, 0, 0, 5, 5, 0, 36], length(Part::Packet, 5)),
@@ -111,6 +110,8 @@ fn lengths_that_cannot_be_true() {
         (&[4, 16, 0, 20], Fault::Lengths { before: 16, behind: 20 }),
         (&[10, 20, 1, 5, 20], length(Part::Block, 5)),
         (&[1, 12, 12], length(Part::Block, 12)),
+        (&[6, u32::MAX, 0], length(Part::Block, u32::MAX.into())),
+        (&[0x0a0d_0d0a, 28, 0x1a2b_3c4d, 0x0007_0002, 0, 0, 28], Fault::Version { major: 2, minor: 7 }),
         (&[0x0a0d_0d0a, 28, 7, 0, 0, 0, 28], Fault::ByteOrder),
         (&[0x0a0d_0d0a, 24, 0x1a2b_3c4d, 0, 0, 24], length(Part::Block, 24)),
         (&[0x7777, 0x00ff_fffc, 0], Fault::Cut { inside: Part::Block, have: 12, need: 0x00ff_fffc }),

@@ -158,7 +158,10 @@ fn nothing_readable_is_told_from_nothing_inside() {
     let folder = Folder::new();
     let empty = folder.write("empty", b"");
     let bare = folder.write("bare", &sample::pcap(&[]));
-    for (input, opened, problems) in [(empty, 0, 1), (bare, 1, 0), (folder.path().join("no"), 0, 1)] {
+    let version = folder.write("version", &[&sample::pcapng(&[], Order::Big)[..12], &[9; 100]].concat());
+    for (input, opened, problems) in
+        [(empty, 0, 1), (version, 0, 1), (bare, 1, 0), (folder.path().join("no"), 0, 1)]
+    {
         let mut files = open(&[input]);
         assert!(files.next().is_none());
         assert_eq!((files.opened(), files.problems().len()), (opened, problems));
