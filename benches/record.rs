@@ -26,13 +26,23 @@ fn call() -> Call {
         let first = headers.len();
         for line in head.split_inclusive("\r\n") {
             if let Some((name, value)) = line.trim_end().split_once(": ") {
-                headers.push(HeaderSpan { name: span(at, name.len()), value: span(at + name.len() + 2, value.len()) });
+                headers.push(HeaderSpan {
+                    name: span(at, name.len()),
+                    value: span(at + name.len() + 2, value.len()),
+                });
             }
             at += line.len();
         }
         let head_bytes = Some(head.len() as u64);
         let headers = first..headers.len();
-        Message { seen: true, headers, head_whole: true, head_bytes, body_bytes: Some(body_bytes), facts: None }
+        Message {
+            seen: true,
+            headers,
+            head_whole: true,
+            head_bytes,
+            body_bytes: Some(body_bytes),
+            facts: None,
+        }
     };
     let request = half(REQUEST, 0, 0);
     let response = half(RESPONSE, REQUEST.len(), 1234);
@@ -76,7 +86,7 @@ fn record(criterion: &mut Criterion) {
         });
         group.bench_function(format!("call of a new connection/{redaction}"), |bencher| {
             bencher.iter_batched(
-                || Memo::default(),
+                Memo::default,
                 |mut memo| {
                     if out.len() > 1 << 19 {
                         out.clear();

@@ -18,6 +18,10 @@ mod pcap;
 mod pcapng;
 mod problem;
 mod reader;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -149,7 +153,7 @@ impl Files {
     }
 
     /// The next frame and its block; `None` at the end of everything.
-    #[allow(clippy::should_implement_trait, reason = "the frame borrows from the reader: no Iterator can")]
+    #[expect(clippy::should_implement_trait, reason = "the frame borrows from the reader: no Iterator can")]
     #[inline]
     pub fn next(&mut self) -> Option<(Located, &Arc<Block>)> {
         loop {

@@ -271,21 +271,24 @@ mod tests {
         let mut evidence = Evidence::default();
         assert_eq!(evidence.decide(true), Seen::None);
         assert_eq!(evidence.decide(false), Seen::Unknown);
-        let steps: [(&str, fn(&mut Evidence<'static>)); 6] = [
-            ("basic", |e| e.header(Header::ProxyAuthorization, b"Basic eA==")),
-            ("api-key", |e| e.header(Header::ApiKey, b"k1")),
-            ("cookie", |e| e.header(Header::Cookie, b"theme=dark; sid=s1; JSESSIONID=j1")),
-            ("session", |e| e.parameter(Parameter::Session, b"s2")),
-            ("token", |e| e.header(Header::Token, b"t1")),
-            ("bearer", |e| e.header(Header::Authorization, b"Bearer b1")),
-        ];
-        for (kind, step) in steps {
-            step(&mut evidence);
+        let is_now = |kind: &str, evidence: Evidence<'static>| {
             let found = evidence.decide(true).known().unwrap();
             assert_eq!(found.kind, kind);
             let sure = kind == "bearer";
             assert_eq!(evidence.decide(false).known().is_some(), sure, "{kind}");
-        }
+        };
+        evidence.header(Header::ProxyAuthorization, b"Basic eA==");
+        is_now("basic", evidence);
+        evidence.header(Header::ApiKey, b"k1");
+        is_now("api-key", evidence);
+        evidence.header(Header::Cookie, b"theme=dark; sid=s1; JSESSIONID=j1");
+        is_now("cookie", evidence);
+        evidence.parameter(Parameter::Session, b"s2");
+        is_now("session", evidence);
+        evidence.header(Header::Token, b"t1");
+        is_now("token", evidence);
+        evidence.header(Header::Authorization, b"Bearer b1");
+        is_now("bearer", evidence);
         evidence.header(Header::Authorization, b"Bearer b2");
         evidence.header(Header::Cookie, b"sid=s9");
         assert_eq!(evidence.decide(true).known().unwrap().identity, b"b1");

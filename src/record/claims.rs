@@ -7,14 +7,10 @@ use crate::credential::Jwt;
 
 /// Appends `,"jwt":{…}`: a claim that the token has not is `null`, one that is not known is absent.
 pub(super) fn write(out: &mut Vec<u8>, jwt: &Jwt<'_>, redactor: &mut Redactor, redaction: Redaction) {
-    out.extend_from_slice(b",\"jwt\":{\"signed\":");
-    string(out, Hex::of_64(redactor.fingerprinter.signed_part(jwt.signed)).as_bytes());
-    out.extend_from_slice(b",\"signature\":");
-    if jwt.signature.is_empty() {
-        out.extend_from_slice(b"null");
-    } else {
-        string(out, Hex::of_64(redactor.fingerprinter.signed_part(jwt.signature)).as_bytes());
-    }
+    out.extend_from_slice(b",\"jwt\":");
+    let start = out.len();
+    let signed = Hex::of_64(redactor.fingerprinter.signed_part(jwt.signed));
+    let signature = Hex::of_64(redactor.fingerprinter.signed_part(jwt.signature));
     let mut claims = Claims { out, redactor, redaction };
     claims.text("alg", &jwt.alg);
     claims.text("kid", &jwt.kid);
@@ -27,7 +23,19 @@ pub(super) fn write(out: &mut Vec<u8>, jwt: &Jwt<'_>, redactor: &mut Redactor, r
     claims.number("exp", &jwt.exp);
     claims.list("scope", &jwt.scope);
     claims.list("roles", &jwt.roles);
+    out.extend_from_slice(b",\"signed\":");
+    string(out, signed.as_bytes());
+    out.extend_from_slice(b",\"signature\":");
+    if jwt.signature.is_empty() {
+        out.extend_from_slice(b"null");
+    } else {
+        string(out, signature.as_bytes());
+    }
     out.push(b'}');
+    // Every member begins with a comma, the first one known only here.
+    if let Some(comma) = out.get_mut(start) {
+        *comma = b'{';
+    }
 }
 
 struct Claims<'a> {

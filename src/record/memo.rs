@@ -89,9 +89,22 @@ impl Memo {
         self.next = (self.next + 1) % REMEMBERED_VALUES_MAX;
     }
 
+    /// Bytes that are held.
+    #[cfg(test)]
+    pub(super) fn remembered_bytes(&self) -> usize {
+        let shown: usize = self.shown.iter().map(|kept| kept.value.capacity() + kept.text.capacity()).sum();
+        let credential =
+            |kept: &Resolved| kept.identity.capacity() + kept.realm.capacity() + kept.json.capacity();
+        shown + self.credential.as_deref().map_or(0, credential)
+    }
+
     /// Forgets a credential that is too long to be kept between calls.
     pub(super) fn trim(&mut self) {
-        if self.credential.as_ref().is_some_and(|kept| kept.identity.len() > REMEMBERED_BYTES_MAX) {
+        if self
+            .credential
+            .as_ref()
+            .is_some_and(|kept| kept.identity.len() + kept.realm.len() > REMEMBERED_BYTES_MAX)
+        {
             self.credential = None;
         }
     }

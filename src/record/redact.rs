@@ -66,6 +66,7 @@ impl FromStr for Redaction {
 
 /// Finds secrets whose format can be checked, and tells the place and the class of each.
 #[derive(Clone, Copy)]
+#[expect(clippy::type_complexity, reason = "the signature says all, and it is written once")]
 pub struct SecretFinder(pub fn(&[u8], &mut dyn FnMut(Range<usize>, &'static str)));
 
 impl fmt::Debug for SecretFinder {
@@ -153,16 +154,19 @@ impl Redactor {
             let value_at = at + if encoded { 3 } else { 1 };
             let name_at = name_start(text, name_floor, at);
             let parameter = self.parameters.of(text.get(name_at..at).unwrap_or_default());
+            (from, name_floor) = (value_at, value_at);
+            if matches!(parameter, Parameter::Ordinary | Parameter::MethodOverride) {
+                continue;
+            }
             let of_path = name_at > 0 && text.get(name_at - 1) == Some(&b';');
             let value = value_range(text, value_at, of_path, encoded);
             let kind = parameter.masked_as(text.get(value.clone()).unwrap_or_default());
-            (from, name_floor) = match kind {
-                Some(kind) if !value.is_empty() => {
-                    self.masks.push((value.clone(), kind));
-                    (value.end, value.end)
-                }
-                _ => (value_at, value_at),
-            };
+            if let Some(kind) = kind
+                && !value.is_empty()
+            {
+                (from, name_floor) = (value.end, value.end);
+                self.masks.push((value, kind));
+            }
         }
     }
 
@@ -316,4 +320,49 @@ fn value_range(text: &[u8], start: usize, of_path: bool, encoded: bool) -> Range
     };
     let length = rest.iter().enumerate().position(|(index, &byte)| ends(index, byte)).unwrap_or(rest.len());
     start..start + length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_by_name() {
+        for level in [Redaction::None, Redaction::Standard, Redaction::Strict] {
+            assert_eq!(level.to_string().parse(), Ok(level));
+        }
+        assert_eq!("STRICT".parse::<Redaction>(), Err(UnknownRedaction));
+        assert_eq!(Redaction::default(), Redaction::Standard);
+    }
+
+    #[test]
+    fn masks_that_overlap_are_one() {
+        let found = SecretFinder(|bytes, found| {
+            found(3..9, "inner");
+            found(1..6, "outer");
+            found(bytes.len() - 1..bytes.len(), "last");
+        });
+        let mut redactor = Redactor::new(Fingerprinter::new(&[1; 32]), Some(found));
+        let mut shown = Vec::new();
+        assert!(redactor.text(b"abcdefghijkl", &mut shown));
+        let mask = |kind, value: &[u8]| format!("{{{kind} {:016x}}}", redactor.fingerprinter.value(value));
+        let expected = format!("a{}jk{}", mask("outer", b"bcdef"), mask("last", b"l"));
+        assert_eq!(String::from_utf8(shown).unwrap(), expected);
+    }
+
+    #[test]
+    fn text_made_to_be_slow_is_not() {
+        let mut redactor = Redactor::new(Fingerprinter::new(&[1; 32]), None);
+        for part in
+            ["a=", "key=", "token='", "%3D", "%2F%2F", "://", "//@", "?a%3D", ";sid=1", "a@%40", "=", "&"]
+        {
+            let text = part.repeat((256 << 10) / part.len());
+            for header in
+                [Header::Ordinary, Header::Cookie, Header::SetCookie, Header::Host, Header::Authorization]
+            {
+                // Quadratic work would be minutes here.
+                redactor.header(header, text.as_bytes(), &mut Vec::new());
+            }
+        }
+    }
 }

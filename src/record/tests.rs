@@ -5,6 +5,7 @@ use super::*;
 use crate::analysis::{Labels, Observation};
 use crate::call::{Anomalies, Call, Causes, Facts, HeaderSpan, Leaf, Message, Protocol, Seen, Span};
 use crate::credential::{Fingerprinter, jwt_for_tests, of_request};
+use crate::limits::{REMEMBERED_BYTES_MAX, REMEMBERED_VALUES_MAX};
 use crate::time::Timestamp;
 
 /// A complete call from its two heads, lines ended by CR LF.
@@ -360,9 +361,23 @@ fn random_call(random: &mut fastrand::Rng, token: &str) -> Call {
     let target = random.choice(targets).unwrap();
     let target = odd(random, target);
     let mut call = call_of(&[method.as_bytes(), b" ", &target, b" HTTP/1.1", &ask].concat(), &answer);
+    (call.request.head_whole, call.response.head_whole) = (ask_whole, answer_whole);
+    vary(&mut call, random);
+    if ask_lost == 0 {
+        call.request = Message::default();
+        (call.method, call.target) = (None, None);
+    }
+    if answer_lost == 0 {
+        (call.response, call.status) = (Message::default(), None);
+        call.causes = Causes::STILL_OPEN;
+    }
+    call
+}
+
+/// What does not stand in the heads.
+fn vary(call: &mut Call, random: &mut fastrand::Rng) {
     (call.id, call.time) = (random.u128(..), Timestamp::from_nanos(random.u64(..)));
     call.duration_ns = random.bool().then(|| random.u64(..));
-    (call.request.head_whole, call.response.head_whole) = (ask_whole, answer_whole);
     call.response.body_bytes = random.bool().then(|| random.u64(..));
     if random.bool() {
         call.client = "[2001:db8::1]:9".parse().unwrap();
@@ -375,15 +390,6 @@ fn random_call(random: &mut fastrand::Rng, token: &str) -> Call {
         };
         call.response.facts = Some(Facts { leaves: vec![leaf; random.usize(0..3)] });
     }
-    if ask_lost == 0 {
-        call.request = Message::default();
-        (call.method, call.target) = (None, None);
-    }
-    if answer_lost == 0 {
-        (call.response, call.status) = (Message::default(), None);
-        call.causes = Causes::STILL_OPEN;
-    }
-    call
 }
 
 #[test]
@@ -419,5 +425,18 @@ fn agrees_with_the_core(call: &Call, parsed: &Observation) {
     assert_eq!(parsed.credential.as_ref().map(|found| found.fingerprint), found);
     if let Seen::None = found {
         assert_eq!(parsed.route, format!("{:016x}", key.address(call.client.ip())));
+    }
+}
+
+#[test]
+fn what_a_connection_remembers_is_bounded() {
+    let (mut writer, mut memo) = (writer(Redaction::Standard), Memo::default());
+    for round in 0..200 {
+        let long = "x".repeat(round * 100);
+        let head = format!(
+            "GET / HTTP/1.1\nAuthorization: Bearer {long}{round}\nCookie: sid={long}\nX-Api-Key: {round}\n\n"
+        );
+        writer.call(&mut Vec::new(), &request(&head), &mut memo);
+        assert!(memo.remembered_bytes() <= (2 * REMEMBERED_VALUES_MAX + 4) * REMEMBERED_BYTES_MAX, "{round}");
     }
 }

@@ -1,4 +1,7 @@
-//! A BPF expression over frames, compiled by libpcap for each link type that occurs.
+//! A BPF expression over frames, compiled and run by libpcap for each link type that occurs.
+//!
+//! The program sees the captured bytes only: `greater`, `less` and `len` mean the captured length of a frame that was
+//! cut by a snap length.
 
 use pcap::{BpfProgram, Capture, Linktype};
 

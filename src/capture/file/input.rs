@@ -43,7 +43,7 @@ impl Stream {
         let mut bytes: Box<dyn Read + Send> = Box::new(Counted { raw, position: position.clone() });
         let mut packed = false;
         for _ in 0..limits::COMPRESSION_LAYERS_MAX {
-            let (magic, rest) = peek(bytes).map_err(|error| Fault::of(&error, packed))?;
+            let (magic, rest) = peek(bytes);
             bytes = match magic {
                 // RFC 1952 §2.3.1.
                 [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(buffered(rest))),
@@ -60,15 +60,29 @@ impl Stream {
     }
 }
 
-/// The first four bytes (zeros if there are fewer), and a stream that has them still.
-fn peek(mut bytes: Box<dyn Read + Send>) -> Result<([u8; 4], Box<dyn Read + Send>), std::io::Error> {
+/// The first four bytes (zeros if there are fewer), and a stream that has them still. An error comes after what was
+/// read before it, where whoever reads on meets it.
+fn peek(mut bytes: Box<dyn Read + Send>) -> ([u8; 4], Box<dyn Read + Send>) {
     let mut first = Vec::with_capacity(4);
-    bytes.by_ref().take(4).read_to_end(&mut first)?;
+    let outcome = bytes.by_ref().take(4).read_to_end(&mut first);
     let mut magic = [0; 4];
     for (place, byte) in magic.iter_mut().zip(&first) {
         *place = *byte;
     }
-    Ok((magic, Box::new(Cursor::new(first).chain(bytes))))
+    let first = Cursor::new(first);
+    match outcome {
+        Ok(_) => (magic, Box::new(first.chain(bytes))),
+        Err(error) => (magic, Box::new(first.chain(Broken(Some(error))))),
+    }
+}
+
+/// A stream that broke.
+struct Broken(Option<std::io::Error>);
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> Result<usize, std::io::Error> {
+        self.0.take().map_or(Ok(0), Err)
+    }
 }
 
 fn buffered<R: Read>(bytes: R) -> BufReader<R> {

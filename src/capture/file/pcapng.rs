@@ -41,9 +41,40 @@ pub(super) struct Pcapng {
     interfaces: Vec<Interface>,
     /// Time of the last packet. A simple packet block has none of its own (§4.4): it stays beside its neighbour.
     last: Timestamp,
+    /// A section header was read.
+    pub(super) begun: bool,
 }
 
 impl Pcapng {
+    /// The packet at `at`, and where the next block begins, if it is an enhanced packet block (§4.3), all of it is
+    /// there, and it is sound: the way of nearly all packets.
+    #[inline]
+    pub(super) fn packet(&mut self, bytes: &[u8], at: usize) -> Option<(Located, usize)> {
+        let header: &[u8; 28] = bytes.get(at..)?.first_chunk()?;
+        let word = |index: usize| u32_at(header, 4 * index, self.order);
+        let (len, captured) = (word(1)?, word(5)?);
+        let (start, end) = (at + 28, at + len as usize);
+        if word(0)? != ENHANCED_PACKET || !len.is_multiple_of(4) || len as usize > PACKET_BLOCK_BYTES_MAX {
+            return None;
+        }
+        let behind = bytes.get(..end)?.last_chunk()?;
+        if self.order.u32(*behind) != len || start + captured as usize + 4 > end {
+            return None;
+        }
+        let id = word(2)?;
+        let interface = self.interfaces.get(id as usize)?;
+        self.last = interface.time(u64::from(word(3)?) << 32 | u64::from(word(4)?));
+        let located = Located {
+            time: self.last,
+            interface: id,
+            link: interface.link,
+            original_len: word(6)?,
+            start: start as u32,
+            len: captured,
+        };
+        Some((located, end))
+    }
+
     /// The block at `at`.
     pub(super) fn step(&mut self, bytes: &[u8], at: usize) -> Step {
         let rest = bytes.get(at..).unwrap_or_default();
@@ -61,18 +92,19 @@ impl Pcapng {
             INTERFACE | OBSOLETE_PACKET | SIMPLE_PACKET | ENHANCED_PACKET => PACKET_BLOCK_BYTES_MAX,
             _ => u32::MAX as usize,
         };
-        if len < BLOCK_BYTES_MIN || !len.is_multiple_of(4) || len as usize > max {
+        let whole = padded(len);
+        if len < BLOCK_BYTES_MIN || whole > max {
             return Step::Damaged(Fault::Length { of: Part::Block, says: len.into() });
         }
-        if let Some(skipped) = skipped(kind, len as usize) {
-            return Step::Skip(len.into(), skipped);
+        if let Some(skipped) = skipped(kind, whole) {
+            return Step::Skip(whole as u64, skipped);
         }
         let inside = match kind {
             OBSOLETE_PACKET | SIMPLE_PACKET | ENHANCED_PACKET => Part::Packet,
             _ => Part::Block,
         };
-        let Some(block) = rest.get(..len as usize) else {
-            return Step::More { need: len as usize, inside };
+        let Some(block) = rest.get(..whole) else {
+            return Step::More { need: whole, inside };
         };
         if let Some(damage) = self.lengths_differ(block, len) {
             return damage;
@@ -84,7 +116,7 @@ impl Pcapng {
             SIMPLE_PACKET => self.simple(body, at, block.len()),
             INTERFACE => self.describe(body, block.len()),
             SECRETS => self.secrets(body, block.len()),
-            other => Step::Skip(len.into(), name(other)),
+            other => Step::Skip(whole as u64, name(other)),
         }
     }
 
@@ -93,7 +125,7 @@ impl Pcapng {
     pub(super) fn peek(&self, bytes: &[u8], at: usize) -> Option<(Option<Timestamp>, usize)> {
         let rest = bytes.get(at..)?;
         let (kind, len) = (u32_at(rest, 0, self.order)?, u32_at(rest, 4, self.order)?);
-        let next = at + (len.max(BLOCK_BYTES_MIN) as usize);
+        let next = at + padded(len.max(BLOCK_BYTES_MIN));
         let interface = match kind {
             ENHANCED_PACKET => u32_at(rest, HEAD_BYTES, self.order)?,
             OBSOLETE_PACKET => u16_at(rest, HEAD_BYTES, self.order)?.into(),
@@ -117,18 +149,25 @@ impl Pcapng {
             _ => return Step::Damaged(Fault::ByteOrder),
         };
         let len = u32_at(len, 0, order).unwrap_or_default();
-        if len < 28 || !len.is_multiple_of(4) || len as usize > PACKET_BLOCK_BYTES_MAX {
+        if len < 28 || padded(len) > PACKET_BLOCK_BYTES_MAX {
             return Step::Damaged(Fault::Length { of: Part::Block, says: len.into() });
         }
-        let Some(block) = rest.get(..len as usize) else {
-            return Step::More { need: len as usize, inside: Part::Block };
+        let Some(block) = rest.get(..padded(len)) else {
+            return Step::More { need: padded(len), inside: Part::Block };
         };
         self.order = order;
         if let Some(damage) = self.lengths_differ(block, len) {
             return damage;
         }
+        // Another major version may mean another format; minor ones don't (§4.1).
+        if let (Some(major), Some(minor)) = (u16_at(block, 12, order), u16_at(block, 14, order))
+            && major != 1
+        {
+            return Step::Damaged(Fault::Version { major, minor });
+        }
         self.interfaces.clear();
-        Step::Skip(len.into(), Skipped::Head)
+        self.begun = true;
+        Step::Skip(block.len() as u64, Skipped::Head)
     }
 
     fn lengths_differ(&self, block: &[u8], before: u32) -> Option<Step> {
@@ -157,7 +196,7 @@ impl Pcapng {
             return Step::Damaged(Fault::Length { of: Part::Block, says: len as u64 });
         };
         let place = Place { interface: id, captured, original, start: 28 };
-        self.packet(place, Some((high, low)), body, at, len)
+        self.place(place, Some((high, low)), body, at, len)
     }
 
     /// The obsolete packet block (appendix A): `interface (2) │ drops (2) │ time │ captured │ original │ …`.
@@ -170,7 +209,7 @@ impl Pcapng {
             return Step::Damaged(Fault::Length { of: Part::Block, says: len as u64 });
         };
         let place = Place { interface: id.into(), captured, original, start: 28 };
-        self.packet(place, Some((high, low)), body, at, len)
+        self.place(place, Some((high, low)), body, at, len)
     }
 
     /// Simple packet (§4.4): `original │ bytes`, on interface 0, cut at its snap length.
@@ -182,10 +221,10 @@ impl Pcapng {
         let cut = if snaplen == 0 { original } else { original.min(snaplen) };
         let room = body.len().saturating_sub(12) as u32;
         let place = Place { interface: 0, captured: cut.min(room), original, start: 12 };
-        self.packet(place, None, body, at, len)
+        self.place(place, None, body, at, len)
     }
 
-    fn packet(&mut self, place: Place, time: Option<(u32, u32)>, body: &[u8], at: usize, len: usize) -> Step {
+    fn place(&mut self, place: Place, time: Option<(u32, u32)>, body: &[u8], at: usize, len: usize) -> Step {
         if place.start + place.captured as usize > body.len() {
             return Step::Damaged(Fault::Length { of: Part::Packet, says: place.captured.into() });
         }
@@ -216,6 +255,12 @@ impl Pcapng {
             _ => Step::Damaged(Fault::Length { of: Part::Block, says: bytes.unwrap_or_default().into() }),
         }
     }
+}
+
+/// How long a block is. Its length should count the padding of its body; old writers left that out, and no other
+/// reading of their files makes sense.
+fn padded(len: u32) -> usize {
+    (len as usize).next_multiple_of(4)
 }
 
 /// Where a packet stands in its block.

@@ -43,7 +43,7 @@ pub enum Fault {
     NotACapture,
     /// A directory without any capture in it.
     NoCaptures,
-    /// A pcap of a version that was never defined.
+    /// A pcap of a version that was never defined, or a pcapng section of one that is not known.
     Version {
         /// Major version in the header.
         major: u16,
@@ -162,7 +162,10 @@ impl Display for Fault {
             }
             Self::NoCaptures => write!(out, "no capture in this directory; name another"),
             Self::Version { major, minor } => {
-                write!(out, "pcap version {major}.{minor} does not exist; the header is damaged")
+                write!(
+                    out,
+                    "version {major}.{minor} of the format does not exist; {BEFORE}, convert it with 'editcap'"
+                )
             }
             Self::Cut { inside, have, need: 0 } => {
                 write!(out, "the file ends inside {inside} after {have} bytes; {BEFORE}, copy the file again")

@@ -1,7 +1,7 @@
 //! One input → its frames, in the order in which they lie.
 //!
-//! The way of a pcap packet that lies wholly in the block is short and inlined; everything else (the next block,
-//! headers, damage, the end) goes through `advance_slowly`.
+//! The way of a packet that lies wholly in the block is short and inlined; everything else (the next block, headers,
+//! damage, the end) goes through `advance_slowly`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,11 +93,14 @@ impl Reader {
         }
     }
 
-    /// The next frame if it lies in the block and is a pcap packet; the way of nearly all frames.
+    /// The next frame if it follows at once and lies in the block as a whole: the way of nearly all frames.
     #[inline]
     pub(super) fn advance(&mut self) -> Option<Located> {
-        let Decoder::Pcap(pcap) = &self.decoder else { return None };
-        let (located, end) = pcap.packet(self.block.bytes(), self.at)?;
+        let (located, end) = match &mut self.decoder {
+            Decoder::Pcap(pcap) => pcap.packet(self.block.bytes(), self.at)?,
+            Decoder::Pcapng(pcapng) => pcapng.packet(self.block.bytes(), self.at)?,
+            Decoder::Unknown => return None,
+        };
         self.at = end;
         Some(located)
     }
@@ -183,9 +186,13 @@ impl Reader {
         pool.put(self.block);
     }
 
-    /// Its first bytes were those of a capture.
+    /// It begins with a header that can be read.
     pub(super) fn recognised(&self) -> bool {
-        !matches!(self.decoder, Decoder::Unknown)
+        match &self.decoder {
+            Decoder::Pcap(_) => true,
+            Decoder::Pcapng(pcapng) => pcapng.begun,
+            Decoder::Unknown => false,
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
