@@ -127,6 +127,8 @@ pub const CLOSED_NS: u64 = 10_000_000_000;
 pub const ROUND_FRAMES: u64 = 2048;
 /// Rounds that wait in each channel between two threads: enough that a slow round of one does not stop the others.
 pub const ROUNDS_QUEUED: usize = 4;
+/// Segments of tunnelled and fragmented flows that wait for their owner in live capture: a slot at full line rate.
+pub const HANDED_OVER_MAX: usize = 16 << 10;
 /// Slots of live capture whose lines wait for the merge: a second and more of a stalled publisher.
 pub const SLOTS_QUEUED: usize = 64;
 /// Bytes of lines that a worker keeps while the merge is behind, before it drops the lines of whole slots.

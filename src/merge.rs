@@ -62,7 +62,8 @@ impl Merge {
             self.keys.extend(batch.lines.iter().enumerate().map(|(line, l)| (l.emission, worker, line)));
         }
         self.keys.sort_unstable();
-        let mut merged = Merged { batches, order: Vec::with_capacity(self.keys.len()), emitted: Vec::new(), clock };
+        let mut merged =
+            Merged { batches, order: Vec::with_capacity(self.keys.len()), emitted: Vec::new(), clock };
         for (_, worker, line) in &self.keys {
             let labels = self.analysis.as_mut().and_then(|analysis| {
                 let batch = merged.batches.get(*worker)?;

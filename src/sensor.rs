@@ -52,7 +52,9 @@ impl fmt::Display for Failure {
             Self::Live(error) => error.fmt(formatter),
             Self::Key(error) => error.fmt(formatter),
             Self::Sink(error) => error.fmt(formatter),
-            Self::System(error) => write!(formatter, "the system refuses a thread or a signal handler: {error}"),
+            Self::System(error) => {
+                write!(formatter, "the system refuses a thread or a signal handler: {error}")
+            }
             Self::Thread => formatter.write_str("a thread of the sensor failed; please report what it said"),
         }
     }
@@ -197,7 +199,10 @@ fn say(text: &str) {
 /// Standard output, whole. A reader that has gone is no error worth a word.
 fn print(text: &str) -> ExitCode {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") }) {
+    match out
+        .write_all(text.as_bytes())
+        .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") })
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::from(2),
         Err(error) => {

@@ -233,7 +233,8 @@ impl Worker {
     /// A worker that writes with `writer`.
     #[must_use]
     pub fn new(writer: Writer, fingerprinter: Fingerprinter, duties: Duties) -> Self {
-        let wants: Option<fn(&Call, &Message) -> bool> = if duties.analysis { Some(wants_body) } else { None };
+        let wants: Option<fn(&Call, &Message) -> bool> =
+            if duties.analysis { Some(wants_body) } else { None };
         Self {
             table: Table::new(duties.memory_max),
             office: Office {

@@ -20,7 +20,9 @@ use crate::capture::Frame;
 use crate::capture::live::{self, ReadError, Socket, Stats};
 use crate::config::CaptureConfig;
 use crate::flow::Stamp;
-use crate::limits::{FRAGMENT_BYTES_MAX, HANDED_OVER_MAX, LINES_BEHIND_BYTES_MAX, ROUNDS_QUEUED, SLOTS_QUEUED};
+use crate::limits::{
+    FRAGMENT_BYTES_MAX, HANDED_OVER_MAX, LINES_BEHIND_BYTES_MAX, ROUNDS_QUEUED, SLOTS_QUEUED,
+};
 use crate::merge::{Merge, Merged};
 use crate::publish::progress::Progress;
 use crate::time::Timestamp;
@@ -32,8 +34,7 @@ pub(super) fn run(config: &CaptureConfig) -> Result<ExitCode, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     super::stop_on_signals(&stop).map_err(Failure::System)?;
     let progress = Progress::hidden();
-    let Parts { workers, analysis, publisher, mut books } =
-        prepare(&config.shared, true, &stop, &progress)?;
+    let Parts { workers, analysis, publisher, mut books } = prepare(&config.shared, true, &stop, &progress)?;
     let options = live::Options {
         snaplen_bytes: config.live.snaplen_bytes,
         ring_bytes: config.live.ring_bytes,
@@ -69,7 +70,12 @@ pub(super) fn run(config: &CaptureConfig) -> Result<ExitCode, Failure> {
             heard: Heard::default(),
         };
         let name = format!("worker-{index}");
-        threads.push(std::thread::Builder::new().name(name).spawn(move || listener.listen()).map_err(Failure::System)?);
+        threads.push(
+            std::thread::Builder::new()
+                .name(name)
+                .spawn(move || listener.listen())
+                .map_err(Failure::System)?,
+        );
     }
     drop((answer, handed_over));
     let merge = start_merge(analysis, answers, rounds).map_err(Failure::System)?;
@@ -266,7 +272,10 @@ fn start_merge(
     })
 }
 
-fn join(threads: Vec<JoinHandle<(WorkerBooks, Heard)>>, books: &mut super::report::Books) -> Result<(Read, Stats, Option<ReadError>), Failure> {
+fn join(
+    threads: Vec<JoinHandle<(WorkerBooks, Heard)>>,
+    books: &mut super::report::Books,
+) -> Result<(Read, Stats, Option<ReadError>), Failure> {
     let (mut read, mut stats, mut error) = (Read::default(), Stats::default(), None);
     for thread in threads {
         let (worker, heard) = thread.join().map_err(|_| Failure::Thread)?;

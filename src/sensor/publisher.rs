@@ -218,6 +218,11 @@ fn line_of<'a>(batches: &'a [Lines], place: &Place) -> Option<(&'a Lines, &'a Li
 }
 
 /// A record of the sensor itself.
-pub(super) fn sensor_record<'a>(id: &'a str, sensor: &'a str, time: Timestamp, json: &'a [u8]) -> Outgoing<'a> {
+pub(super) fn sensor_record<'a>(
+    id: &'a str,
+    sensor: &'a str,
+    time: Timestamp,
+    json: &'a [u8],
+) -> Outgoing<'a> {
     Outgoing { kind: Kind::Sensor, id, rev: None, time, key: sensor, subject: None, json }
 }

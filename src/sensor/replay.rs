@@ -32,8 +32,7 @@ pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
     let progress = Progress::new(files.total_bytes());
     let stop = Arc::new(AtomicBool::new(false));
     super::stop_on_signals(&stop).map_err(Failure::System)?;
-    let Parts { workers, analysis, publisher, mut books } =
-        prepare(&config.shared, false, &stop, &progress)?;
+    let Parts { workers, analysis, publisher, mut books } = prepare(&config.shared, false, &stop, &progress)?;
     let workers = Workers::start(workers).map_err(Failure::System)?;
     let (rounds, merged) = bounded(ROUNDS_QUEUED);
     let merge = start_merge(analysis, workers.answers, rounds).map_err(Failure::System)?;
@@ -113,7 +112,9 @@ impl Reader {
         self.wire.push(self.clock, &frame, |segment| {
             let hash = segment.flow.hash(seed);
             let owner = ((hash >> 32) * batches.len() as u64 >> 32) as usize;
-            let (Some(batch), Some(current)) = (batches.get_mut(owner), current.get_mut(owner)) else { return };
+            let (Some(batch), Some(current)) = (batches.get_mut(owner), current.get_mut(owner)) else {
+                return;
+            };
             let (index, start) = place(batch, current, block, &segment);
             batch.segments.push(Packed {
                 stamp,

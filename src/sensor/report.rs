@@ -131,7 +131,12 @@ impl Books {
         self.read = read;
     }
 
-    pub(super) fn read_live(&mut self, config: &CaptureConfig, read: Read, stats: &crate::capture::live::Stats) {
+    pub(super) fn read_live(
+        &mut self,
+        config: &CaptureConfig,
+        read: Read,
+        stats: &crate::capture::live::Stats,
+    ) {
         self.inputs = vec![config.interface.clone()];
         stats.each(|name, count| drop(self.capture.insert(name.to_owned(), count.into())));
         self.read = read;
@@ -294,5 +299,6 @@ fn counted(each: impl FnOnce(&mut dyn FnMut(&'static str, u64))) -> Value {
 
 /// Whether standard output shows colours.
 fn colours() -> bool {
-    std::io::stdout().is_terminal() && anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+    std::io::stdout().is_terminal()
+        && anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
 }

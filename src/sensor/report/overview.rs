@@ -15,7 +15,12 @@ const ROWS_MAX: usize = 15;
 const WIDTH: usize = 110;
 
 impl Books {
-    pub(super) fn overview(&self, equations: &[Equation], publisher: &Publisher, _: &Config) -> io::Result<()> {
+    pub(super) fn overview(
+        &self,
+        equations: &[Equation],
+        publisher: &Publisher,
+        _: &Config,
+    ) -> io::Result<()> {
         let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(WIDTH);
         let mut out = Vec::new();
         self.summary(equations, publisher).write(Look { width, colours: colours() }, &mut out)?;
@@ -80,7 +85,12 @@ impl Books {
     fn losses(&self) -> Vec<Loss> {
         let loss = |place, name: &str, count, unit| Loss { place, name: name.to_owned(), count, unit };
         [
-            loss(Place::BeforeTheTap, "acknowledged but never seen", self.flow.gap_bytes_acknowledged, "bytes"),
+            loss(
+                Place::BeforeTheTap,
+                "acknowledged but never seen",
+                self.flow.gap_bytes_acknowledged,
+                "bytes",
+            ),
             loss(Place::BeforeTheTap, "cut off by the snap length", self.flow.snaplen_bytes, "bytes"),
             loss(Place::Kernel, "dropped", self.read.kernel_dropped, "frames"),
             loss(Place::Sensor, "evicted for memory", self.flow.flows_evicted, "flows"),
@@ -95,7 +105,9 @@ impl Books {
 
 fn operations(publisher: &Publisher) -> Vec<Operation> {
     let mut all: Vec<_> = publisher.endpoints.values().collect();
-    all.sort_by(|a, b| (b.calls, &a.service, &a.template, &a.method).cmp(&(a.calls, &b.service, &b.template, &b.method)));
+    all.sort_by(|a, b| {
+        (b.calls, &a.service, &a.template, &a.method).cmp(&(a.calls, &b.service, &b.template, &b.method))
+    });
     all.into_iter()
         .take(ROWS_MAX)
         .map(|endpoint| Operation {
@@ -125,7 +137,9 @@ fn findings(publisher: &Publisher) -> Vec<Finding> {
                 title: finding.title.clone(),
                 operation: operation.trim().to_owned(),
                 count: finding.count,
-                evidence: evidence.map(|one| format!("{}: {}", one.place, one.value_masked)).unwrap_or_default(),
+                evidence: evidence
+                    .map(|one| format!("{}: {}", one.place, one.value_masked))
+                    .unwrap_or_default(),
             }
         })
         .collect()
