@@ -182,6 +182,8 @@ crate::counters! {
         words_beyond_places_max,
         /// Calls that a detector did not judge because it remembers too many keys.
         calls_beyond_detector_keys_max,
+        /// Values that a detector did not judge because it remembers too many fields of their operation.
+        values_beyond_detector_fields_max,
         /// Findings that were opened.
         findings_opened,
         /// Support for findings that could not be opened because too many are.
@@ -267,6 +269,7 @@ impl Analysis {
             calls_beyond_operations_max: inventory.calls_beyond_operations_max,
             words_beyond_places_max: inventory.words_beyond_places_max,
             calls_beyond_detector_keys_max: self.secret_in_url.refused + self.secret_leak.refused,
+            values_beyond_detector_fields_max: self.findings.not_judged,
             findings_opened: self.findings.opened,
             signals_beyond_findings_max: self.findings.refused,
         }

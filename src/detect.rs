@@ -60,6 +60,8 @@ pub enum Report {
         /// Why, instead of the last fact.
         fact: Fact,
     },
+    /// A value was not judged, because the state of its key remembers too many fields.
+    NotJudged,
 }
 
 /// One call's support for one finding.

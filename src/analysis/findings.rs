@@ -21,6 +21,8 @@ pub(super) struct Findings {
     pub(super) opened: u64,
     /// Support for findings that could not be opened.
     pub(super) refused: u64,
+    /// Values that a detector did not judge.
+    pub(super) not_judged: u64,
 }
 
 struct Open {
@@ -33,7 +35,7 @@ struct Open {
 
 impl Findings {
     pub(super) const fn new(strict: bool) -> Self {
-        Self { strict, open: BTreeMap::new(), opened: 0, refused: 0 }
+        Self { strict, open: BTreeMap::new(), opened: 0, refused: 0, not_judged: 0 }
     }
 
     /// Takes in what a detector says of a call. A finding that it opens is sent at once.
@@ -54,6 +56,10 @@ impl Findings {
                     let [.., last] = &mut open.finding.facts;
                     *last = fact;
                 }
+                return;
+            }
+            Report::NotJudged => {
+                self.not_judged += 1;
                 return;
             }
             Report::Support(signal) => signal,

@@ -92,8 +92,15 @@ impl Detector for SecretInUrl {
         let mut any = false;
         for leaf in leaves(call) {
             let Some(judged) = judge(leaf, labels) else { continue };
-            if judged.doubtful && !comes_again(&mut state.doubtful, leaf) {
-                continue;
+            if judged.doubtful {
+                match comes_again(&mut state.doubtful, leaf) {
+                    Some(true) => (),
+                    Some(false) => continue,
+                    None => {
+                        report(Report::NotJudged);
+                        continue;
+                    }
+                }
             }
             any = true;
             report(Report::Support(Box::new(signal(call, labels, baseline, before, leaf, &judged))));
@@ -173,16 +180,16 @@ fn judge<'a>(leaf: &'a Leaf, labels: &Labels) -> Option<Judged<'a>> {
     Some(Judged { doubtful: true, ..judged(doubtful, "one value in many calls", 60) })
 }
 
-/// Counts the value; whether it came often enough. Parameters and values beyond the bounds are never believed.
-fn comes_again(doubtful: &mut BTreeMap<String, Vec<(u64, u32)>>, leaf: &Leaf) -> bool {
+/// Counts the value; whether it came often enough. Nothing if there are too many parameters to remember.
+fn comes_again(doubtful: &mut BTreeMap<String, Vec<(u64, u32)>>, leaf: &Leaf) -> Option<bool> {
     if !doubtful.contains_key(&leaf.at) {
         if doubtful.len() >= DETECTOR_FIELDS_MAX {
-            return false;
+            return None;
         }
         doubtful.insert(leaf.at.clone(), Vec::new());
     }
-    let Some(values) = doubtful.get_mut(&leaf.at) else { return false };
-    match values.iter_mut().find(|(value, _)| *value == leaf.fingerprint) {
+    let values = doubtful.get_mut(&leaf.at)?;
+    Some(match values.iter_mut().find(|(value, _)| *value == leaf.fingerprint) {
         Some((_, count)) => {
             *count = count.saturating_add(1);
             *count >= REPEATS_MIN
@@ -195,7 +202,7 @@ fn comes_again(doubtful: &mut BTreeMap<String, Vec<(u64, u32)>>, leaf: &Leaf) ->
             values.push((leaf.fingerprint, 1));
             false
         }
-    }
+    })
 }
 
 fn signal(
@@ -258,7 +265,9 @@ mod tests {
                         Report::Support(signal) => {
                             all.push((signal.field, signal.severity, signal.confidence))
                         }
-                        Report::Withdraw { .. } => panic!("nothing to withdraw"),
+                        Report::Withdraw { .. } | Report::NotJudged => {
+                            panic!("nothing to withdraw, few fields")
+                        }
                     }
                 });
             }

@@ -98,6 +98,7 @@ impl Detector for SecretLeak {
             report(Report::Support(Box::new(signal(call, labels, baseline, before, found))));
         };
         let mut withdrawn = Vec::new();
+        let mut not_judged = 0;
         for leaf in leaves {
             let echoed = sent.iter().any(|own| own.fingerprint == leaf.fingerprint);
             let Some(class) = class_of(leaf).filter(|_| !echoed) else { continue };
@@ -116,6 +117,7 @@ impl Detector for SecretLeak {
                         _ => match state.learn(leaf, class) {
                             Learned::Id if !issues => support(&Found::id_alone(leaf)),
                             Learned::Family => withdrawn.push(field_of(leaf)),
+                            Learned::TooManyFields => not_judged += 1,
                             Learned::Id | Learned::Nothing => (),
                         },
                     }
@@ -126,6 +128,7 @@ impl Detector for SecretLeak {
             }
         }
         state.calls += u64::from(any);
+        (0..not_judged).for_each(|_| report(Report::NotJudged));
         for field in withdrawn {
             let fact = Fact {
                 text: "other values at this place",
@@ -170,6 +173,8 @@ enum Learned {
     Id,
     /// It is one of a family, and a finding about another was opened.
     Family,
+    /// The operation has too many fields.
+    TooManyFields,
     /// Nothing is to be said.
     Nothing,
 }
@@ -178,7 +183,7 @@ impl State {
     fn learn(&mut self, leaf: &Leaf, class: Class) -> Learned {
         let name = field_of(leaf);
         if self.fields.len() >= DETECTOR_FIELDS_MAX && !self.fields.contains_key(&name) {
-            return Learned::Nothing;
+            return Learned::TooManyFields;
         }
         let field = self.fields.entry(name).or_default();
         let values = if class == Class::AwsLookalike { &mut field.lookalikes } else { &mut field.ids };
@@ -326,6 +331,7 @@ mod tests {
                             all.push((signal.field, signal.severity, signal.confidence))
                         }
                         Report::Withdraw { field, .. } => all.push((field, Severity::Info, 0)),
+                        Report::NotJudged => all.push((String::new(), Severity::Info, 0)),
                     }
                 });
             }
@@ -402,6 +408,16 @@ mod tests {
             .collect();
         let all = reported(&calls);
         assert_eq!((all.len(), all.last().map(|last| last.1)), (FAMILY_VALUES_MIN, Some(Severity::Info)));
+    }
+
+    #[test]
+    fn fields_are_bounded_and_it_is_said() {
+        let calls: Vec<_> = (0..DETECTOR_FIELDS_MAX + 2)
+            .map(|n| answer("GET", "/v1/x", &format!(r#"{{"field-{n}":"{ID}"}}"#)))
+            .collect();
+        let all = reported(&calls);
+        assert_eq!(all.iter().filter(|one| one.0.is_empty()).count(), 2);
+        assert_eq!(all.len(), calls.len());
     }
 
     #[test]
