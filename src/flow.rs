@@ -254,7 +254,9 @@ impl Flow {
         let (this, other) = self.pair(segment.direction);
         // an acknowledgement of 0 may be none: see `acknowledgement`
         let expected = segment.ack != 0
-            && this.state == State::Open && this.next as u32 == segment.seq && this.fin.is_none();
+            && this.state == State::Open
+            && this.next as u32 == segment.seq
+            && this.fin.is_none();
         let causal = other.state == State::Open && segment.ack.wrapping_sub(other.next as u32) as i32 <= 0;
         if !expected
             || !causal
@@ -378,7 +380,8 @@ impl Flow {
     }
 
     fn take_acknowledgement(&mut self, stamp: Stamp, segment: &Segment<'_>) {
-        let Some(acknowledged) = acknowledgement(segment).filter(|_| !segment.flags.has(TcpFlags::RST)) else {
+        let Some(acknowledged) = acknowledgement(segment).filter(|_| !segment.flags.has(TcpFlags::RST))
+        else {
             return;
         };
         let frame = self.frames;

@@ -96,7 +96,9 @@ impl Look {
         }
         match sniff(&bytes) {
             _ if bytes.is_empty() => Looked::Nothing, // blank lines alone
-            _ if in_sequence && is_binary_proxy_header(&bytes) => self.behind_proxy_header(direction, bytes, place),
+            _ if in_sequence && is_binary_proxy_header(&bytes) => {
+                self.behind_proxy_header(direction, bytes, place)
+            }
             Sniffed::Request => Looked::Http { client: direction, bytes, place },
             Sniffed::Response => Looked::Http { client: direction.reverse(), bytes, place },
             Sniffed::Named(protocol) => Looked::GiveUp(protocol),

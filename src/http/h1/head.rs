@@ -8,7 +8,7 @@
 use memchr::memchr;
 
 use crate::call::{Anomalies, HeaderSpan, Span};
-use crate::http::sniff::{Sniffed, is_known_method, sniff};
+use crate::http::sniff::{Sniffed, sniff};
 use crate::limits::HEADER_LINES_MAX;
 
 /// Which messages a direction sends.
@@ -283,7 +283,8 @@ impl Lines {
     /// a target that only HTTP has: other protocols have commands of that form.
     fn may_lack_version(&self, method: &[u8], target: &[u8]) -> bool {
         self.simple_allowed
-            && is_known_method(method)
+            && method.len() >= 3
+            && method.iter().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-'))
             && memchr(b' ', target).is_none()
             && (target.starts_with(b"/") || has_prefix(target, b"http://") || has_prefix(target, b"HTTP/"))
     }
