@@ -126,12 +126,12 @@ const FLAGS: &[(&str, &str)] = &[
     ("snaplen", "2KiB"),
     ("ring", "8MiB"),
     ("no-promiscuous", "true"),
-    ("out", "/tmp"),
+    ("out", "/srv/eaves"),
     ("calls-out", "-"),
-    ("connections-out", "/tmp/c"),
-    ("inventory-out", "/tmp/i"),
-    ("findings-out", "/tmp/f"),
-    ("sensor-out", "/tmp/s"),
+    ("connections-out", "/srv/c"),
+    ("inventory-out", "/srv/i"),
+    ("findings-out", "/srv/f"),
+    ("sensor-out", "/srv/s"),
     ("no-analysis", "false"),
     ("brokers", "k1,k2:9"),
     ("kafka-config", "a.b=c"),
@@ -295,7 +295,7 @@ fn what_check_prints_is_a_configuration() {
     let Task::Check(mut again) = typed(&format!("check --config {}", path.display())).unwrap() else {
         panic!("not a check")
     };
-    again.shared.outputs.directory = Some("/tmp".into());
+    again.shared.outputs.directory = Some("/srv/eaves".into());
     assert_eq!(again, config);
     let Task::Check(bare) = typed("check").unwrap() else { panic!("not a check") };
     assert!(bare.to_string().starts_with("# capture needs an interface"));
