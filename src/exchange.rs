@@ -462,6 +462,7 @@ fn copy_head(buffer: &mut Vec<u8>, headers: &mut Vec<HeaderSpan>, head: &Head<'_
         seen: true,
         headers: first..headers.len(),
         head_whole: head.cut.is_none(),
+        plain: lines.is_plain(),
         head_bytes: head.cut.is_none().then_some(head.bytes.len() as u64),
         body_bytes: None,
         facts: None,
