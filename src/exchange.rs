@@ -329,7 +329,10 @@ impl Exchange {
         call.response = copy_head(&mut call.buffer, &mut call.headers, head);
         call.anomalies = call.anomalies.union(head.lines.anomalies).union(late);
         asked.response_body = desk.wants(&asked.call, &asked.call.response);
-        let expect = asked.expectation(status);
+        let expect = match asked.expectation(status) {
+            Expect::Framing if !paired => Expect::Unasked,
+            expect => expect,
+        };
         if expect == Expect::Switch {
             let upgrade = order::upgrade_name(&asked.call);
             self.verdict = Some(if status == 101 { Verdict::Upgrade(upgrade) } else { Verdict::Tunnel });

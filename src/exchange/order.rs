@@ -175,6 +175,8 @@ impl Asked {
         }
         if let Some(cut) = end.cut {
             self.call.causes.insert(cause_of(cut, false));
+        }
+        if end.cut.is_some() || end.body_bytes.is_none() {
             self.response_body = None;
         }
     }

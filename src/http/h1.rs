@@ -11,6 +11,7 @@
 //! with a start line. Only there: in the middle of a segment anything may look like one.
 
 mod body;
+mod doubt;
 pub mod head;
 
 use crate::call::Anomalies;
@@ -43,6 +44,8 @@ enum State {
     Between,
     Head,
     Body,
+    /// Behind the head of a response that may have no body.
+    Doubt,
     Lost,
     Verdict,
     Handed,
@@ -132,6 +135,7 @@ impl Side {
                 State::Between => self.begin(&mut cursor),
                 State::Head => self.take_head(&mut cursor, deliver),
                 State::Body => self.take_body(&mut cursor, deliver),
+                State::Doubt => self.resolve_doubt(&mut cursor, deliver),
                 State::Lost => self.look_for_start(&mut cursor),
                 State::Verdict => self.wait(&mut cursor),
                 State::Handed => return,
@@ -152,6 +156,7 @@ impl Side {
                 self.lose(deliver);
             }
             State::Body => self.gap_in_body(gap, cut, deliver),
+            State::Doubt => self.gap_in_doubt(cut, deliver),
             State::Verdict => self.state = State::Handed,
             State::Lost | State::Handed => {}
         }
@@ -174,6 +179,7 @@ impl Side {
                 let time = closed.whole.then_some(self.last_time);
                 self.tell_end(closed.known.then_some(offset), time, closed.body_bytes, deliver);
             }
+            State::Doubt => self.end_in_doubt(offset, reason, cut, deliver),
             State::Between | State::Lost | State::Verdict | State::Handed => {}
         }
         self.state = State::Handed;
@@ -183,11 +189,16 @@ impl Side {
     pub fn resume(&mut self, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
         if self.state == State::Verdict {
             self.state = State::Between;
-            self.waiting_bytes = 0;
-            for held in std::mem::take(&mut self.waiting) {
-                let Waiting { offset, bytes, time, ack, boundary } = held;
-                self.data(&Data { offset, bytes: &bytes, time, ack, boundary }, deliver);
-            }
+            self.take_up(deliver);
+        }
+    }
+
+    /// Reads what waited.
+    fn take_up(&mut self, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
+        self.waiting_bytes = 0;
+        for held in std::mem::take(&mut self.waiting) {
+            let Waiting { offset, bytes, time, ack, boundary } = held;
+            self.data(&Data { offset, bytes: &bytes, time, ack, boundary }, deliver);
         }
     }
 
@@ -329,7 +340,7 @@ impl Side {
         } else if self.body.is_at_end() {
             self.tell_end(Some(cursor.offset), Some(cursor.time), Some(0), deliver);
         } else {
-            self.state = State::Body;
+            self.state = if expect == Expect::Unasked { State::Doubt } else { State::Body };
         }
     }
 

@@ -26,7 +26,7 @@ use crate::limits::{
 use crate::merge::{Merge, Merged};
 use crate::publish::progress::Progress;
 use crate::time::Timestamp;
-use crate::wire::{Segment, Wire};
+use crate::wire::{Direction, Segment, Wire};
 use crate::worker::{Lines, Packed, Worker};
 
 /// Listens until it is asked to stop, or the interface is gone.
@@ -182,7 +182,8 @@ impl Listener {
             let ordinal = heard.read.frames;
             wire.push(*clock, &frame, |segment| {
                 let packed = pack(*clock, ordinal, &frame, &segment, *seed);
-                let owner = fanout.flow_owner(&segment.flow, others.len());
+                let [one, other] = [Direction::Up, Direction::Down].map(|side| segment.flow.sender(side));
+                let owner = fanout.flow_owner(one, other, others.len());
                 if owner == *index || others.is_empty() {
                     worker.live_segment(&packed, segment.payload);
                 } else if let Some(other) = others.get(owner) {
