@@ -248,6 +248,8 @@ pub struct Message {
     pub headers: std::ops::Range<usize>,
     /// The blank line behind the headers was reached: a header that is not in the list was not sent.
     pub head_whole: bool,
+    /// No byte of the head needs escaping in JSON.
+    pub plain: bool,
     /// Size of the head with start line and blank line, in bytes.
     pub head_bytes: Option<u64>,
     /// Size of the body after the transfer coding was undone; known also when bytes of it are missing but the

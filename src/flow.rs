@@ -19,6 +19,15 @@ use crate::wire::{Direction, Segment, TcpFlags};
 use hold::Piece;
 use stream::{State, Stream};
 
+/// What a segment changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// Nothing but an acknowledgement or a count: no chunk, no memory, no deadline.
+    Nothing,
+    /// Perhaps all of these.
+    Something,
+}
+
 /// When a frame came: its own time and the capture clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
@@ -193,13 +202,14 @@ struct Closing {
 
 /// One connection.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Flow {
-    streams: [Stream; 2],
-    phase: Phase,
     frames: u32,
-    joined_at: Timestamp,
+    phase: Phase,
     deadline: Timestamp,
+    joined_at: Timestamp,
     opener: Option<Direction>,
+    streams: [Stream; 2],
 }
 
 impl Default for Flow {
@@ -224,17 +234,20 @@ impl Flow {
         segment: &Segment<'_>,
         counters: &mut Counters,
         deliver: &mut impl FnMut(Direction, Chunk<'_>),
-    ) {
+    ) -> Pushed {
         counters.bytes_seen += segment.payload.len() as u64;
         self.frames = self.frames.wrapping_add(1);
         if self.phase == Phase::GivenUp {
             counters.bytes_discarded_given_up += segment.payload.len() as u64;
             self.watch_end(segment);
-            return;
+            return if self.phase == Phase::GivenUp { Pushed::Nothing } else { Pushed::Something };
         }
         if !self.pass_in_order(stamp, segment, counters, deliver) {
             self.push_slowly(stamp, segment, counters, deliver);
+        } else if segment.payload.is_empty() {
+            return Pushed::Nothing;
         }
+        Pushed::Something
     }
 
     /// The plain case, without a copy: an open flow, nothing waits, the next bytes, no flag but ACK and PSH.
@@ -253,18 +266,9 @@ impl Flow {
         let frame = self.frames;
         let (this, other) = self.pair(segment.direction);
         // an acknowledgement of 0 may be none: see `acknowledgement`
-        let expected = segment.ack != 0
-            && this.state == State::Open
-            && this.next as u32 == segment.seq
-            && this.fin.is_none();
-        let causal = other.state == State::Open && segment.ack.wrapping_sub(other.next as u32) as i32 <= 0;
-        if !expected
-            || !causal
-            || this.first.is_none()
-            || !this.hold.is_empty()
-            || !other.hold.is_empty()
-            || this.acked > this.next
-        {
+        let expected = this.in_order && this.next as u32 == segment.seq && segment.ack != 0;
+        let causal = other.in_order && segment.ack.wrapping_sub(other.next as u32) as i32 <= 0;
+        if !expected || !causal {
             return false;
         }
         let Some(ack) = other.position(segment.ack) else { return false };
@@ -308,6 +312,12 @@ impl Flow {
         }
         self.deliver_ready(stamp, counters, deliver);
         self.set_deadline();
+    }
+
+    /// Captured bytes that wait for their turn.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.hold.bytes() as u64).sum()
     }
 
     fn stream(&self, direction: Direction) -> &Stream {

@@ -347,6 +347,7 @@ impl Flow {
     }
 
     pub(super) fn set_deadline(&mut self) {
+        self.streams.iter_mut().for_each(super::stream::Stream::note_order);
         let mut deadline = Timestamp::MAX;
         for stream in &self.streams {
             if stream.state == State::Joining {

@@ -101,6 +101,10 @@ pub struct Lines {
     coding: Coding,
     upgrade: bool,
     hosts: u32,
+    /// Lines that ended with CR LF.
+    crlf: u32,
+    /// No byte of the head needs escaping in JSON.
+    plain: bool,
     /// A line without a version may be a request of HTTP/0.9.
     simple_allowed: bool,
     /// Where the line begins that has not ended yet.
@@ -120,6 +124,8 @@ impl Lines {
             coding: Coding::None,
             upgrade: false,
             hosts: 0,
+            crlf: 0,
+            plain: false,
             simple_allowed: false,
             at: 0,
             searched: 0,
@@ -148,6 +154,12 @@ impl Lines {
         self.upgrade
     }
 
+    /// All bytes of the head are printable ASCII without quotes and backslashes, but for the ends of its lines.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.plain
+    }
+
     pub(super) const fn has_start(&self) -> bool {
         !matches!(self.start, StartLine::Unread)
     }
@@ -171,7 +183,7 @@ impl Lines {
         self.start = StartLine::Unread;
         self.anomalies = Anomalies::EMPTY;
         (self.length, self.coding, self.upgrade, self.hosts) = (Length::Absent, Coding::None, false, 0);
-        (self.at, self.searched) = (0, 0);
+        (self.at, self.searched, self.crlf, self.plain) = (0, 0, 0, false);
     }
 
     /// Whether bytes at the start of a segment look like the beginning of a message.
@@ -194,7 +206,10 @@ impl Lines {
             let (from, lf) = (self.at, self.searched + found);
             (self.at, self.searched) = (lf + 1, lf + 1);
             let end = match lf.checked_sub(1).and_then(|before| bytes.get(before)) {
-                Some(b'\r') if lf > from => lf - 1,
+                Some(b'\r') if lf > from => {
+                    self.crlf += 1;
+                    lf - 1
+                }
                 _ => {
                     self.anomalies.insert(Anomalies::BARE_LF);
                     lf
@@ -346,25 +361,15 @@ impl Lines {
             self.fold(line, from);
             return;
         }
-        let (name_end, value_at) = match memchr(b':', line) {
-            Some(colon) => (colon, colon + 1),
-            None => {
-                self.anomalies.insert(Anomalies::INVALID_HEADER);
-                (line.len(), line.len())
-            }
+        let token = line.iter().position(|byte| !is_token(*byte)).unwrap_or(line.len());
+        let (name, value_at) = match line.get(token) {
+            Some(b':') if token > 0 => (line.get(..token).unwrap_or_default(), token + 1),
+            _ => self.odd_name(line),
         };
-        let raw_name = line.get(..name_end).unwrap_or_default();
-        let name = without_blanks(raw_name);
-        if name.len() != raw_name.len() {
-            self.anomalies.insert(Anomalies::SPACE_BEFORE_COLON);
-        }
-        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
-            self.anomalies.insert(Anomalies::INVALID_HEADER);
-        }
         let raw_value = line.get(value_at..).unwrap_or_default();
+        let blanks = raw_value.iter().position(|byte| !is_blank(*byte)).unwrap_or(raw_value.len());
         let value = without_blanks(raw_value);
-        let blanks = raw_value.iter().take_while(|byte| is_blank(**byte)).count();
-        let value_from = from + value_at + blanks.min(raw_value.len() - value.len());
+        let value_from = from + value_at + blanks;
         self.note_framing(name, value);
         if self.headers.len() < HEADER_LINES_MAX {
             self.headers.push(HeaderSpan {
@@ -374,6 +379,28 @@ impl Lines {
         } else {
             self.anomalies.insert(Anomalies::HEAD_TOO_LONG);
         }
+    }
+
+    /// The name of a line that does not begin with a token and a colon, and where its value begins.
+    #[cold]
+    fn odd_name<'a>(&mut self, line: &'a [u8]) -> (&'a [u8], usize) {
+        let (name_end, value_at) = match memchr(b':', line) {
+            Some(colon) => (colon, colon + 1),
+            None => {
+                self.anomalies.insert(Anomalies::INVALID_HEADER);
+                (line.len(), line.len())
+            }
+        };
+        let raw_name = line.get(..name_end).unwrap_or_default();
+        let blanks = raw_name.iter().rev().take_while(|byte| is_blank(**byte)).count();
+        let name = raw_name.get(..raw_name.len() - blanks).unwrap_or_default();
+        if name.len() != raw_name.len() {
+            self.anomalies.insert(Anomalies::SPACE_BEFORE_COLON);
+        }
+        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
+            self.anomalies.insert(Anomalies::INVALID_HEADER);
+        }
+        (name, value_at)
     }
 
     /// A line that begins with white space continues the value before it (RFC 9112 §5.2).
@@ -452,16 +479,14 @@ impl Lines {
     /// Looks once over all lines for what no single line shows.
     #[inline]
     pub(super) fn inspect(&mut self, bytes: &[u8]) {
-        let (mut cr, mut lf, mut control) = (0_u32, 0_u32, false);
-        for byte in bytes {
-            cr += u32::from(*byte == b'\r');
-            lf += u32::from(*byte == b'\n');
-            control |= (*byte < b' ' && !matches!(*byte, b'\r' | b'\n' | b'\t')) || *byte == 0x7f;
-        }
-        if control {
+        let (odd, cr) = survey(bytes);
+        // a folded value holds ends of lines
+        self.plain = odd == 0 && cr == self.crlf && !self.anomalies.has(Anomalies::FOLDED_HEADER);
+        if odd & CONTROL != 0 {
             self.anomalies.insert(Anomalies::CONTROL_CHARACTER);
         }
-        if cr > lf || (cr == lf && self.anomalies.has(Anomalies::BARE_LF)) {
+        // every line ends with CR LF, so that any other number of CR tells of one that stands alone
+        if cr != self.crlf {
             self.anomalies.insert(Anomalies::BARE_CR);
         }
         let chunked = self.coding != Coding::None;
@@ -481,6 +506,31 @@ impl Lines {
             self.anomalies.insert(Anomalies::HOST_COUNT);
         }
     }
+}
+
+/// A control character other than CR, LF and TAB stands in a head.
+const CONTROL: u8 = 1;
+/// A TAB, a quote, a backslash or a byte beyond ASCII stands in a head.
+const ESCAPED: u8 = 2;
+
+/// What stands in a head besides plain characters, and how many CR.
+#[inline]
+fn survey(bytes: &[u8]) -> (u8, u32) {
+    let (mut odd, mut cr) = (0_u8, 0_u32);
+    // small sums in bytes let the compiler look at many bytes at once
+    for part in bytes.chunks(128) {
+        let (mut control, mut escaped, mut returns) = (0_u8, 0_u8, 0_u8);
+        for &byte in part {
+            let line_end = u8::from(byte == b'\r') | u8::from(byte == b'\n');
+            let tab = u8::from(byte == b'\t');
+            control |= (u8::from(byte < b' ') & !(line_end | tab)) | u8::from(byte == 0x7f);
+            escaped |= tab | u8::from(byte == b'"') | u8::from(byte == b'\\') | (byte >> 7);
+            returns += u8::from(byte == b'\r');
+        }
+        odd |= (control & 1) * CONTROL | (escaped & 1) * ESCAPED;
+        cr += u32::from(returns);
+    }
+    (odd, cr)
 }
 
 /// The longest registered method has 17 characters (`UPDATEREDIRECTREF`); more than this is none.
