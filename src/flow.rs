@@ -348,24 +348,10 @@ impl Flow {
         let begin = segment.seq.wrapping_add(u32::from(syn));
         let acknowledged = acknowledgement(segment);
         if syn && matches!(this.state, State::Unseen | State::Joining) {
-            let held_lower = this.state == State::Joining
-                && this
-                    .hold
-                    .first()
-                    .is_some_and(|piece| (piece.start as u32).wrapping_sub(begin).cast_signed() < 0);
-            if !held_lower {
-                match (this.state, this.position(begin)) {
-                    (State::Joining, Some(position)) => this.next = position,
-                    _ => this.place(begin, State::Open),
-                }
-                (this.state, this.from_start, this.syn) = (State::Open, true, Some(this.next - 1));
-                // who opens the connection now has not closed it before it said anything: that was forged
-                this.fin = this.fin.filter(|fin| *fin != this.next);
-                forged_reset = closing;
-            }
+            forged_reset = this.open(begin) && closing;
         } else if this.state == State::Unseen {
             // numbers that begin with nothing at nothing are made by hand: nothing came before
-            let by_hand = segment.seq == 0 && acknowledged.is_none();
+            let by_hand = segment.seq == 0 && acknowledged.is_none() && !segment.payload.is_empty();
             this.place(begin, if by_hand { State::Open } else { State::Joining });
             this.from_start = by_hand;
         }
