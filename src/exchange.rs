@@ -216,7 +216,7 @@ impl Exchange {
                 self.hide(Causes::GAP_IN_REQUEST);
                 Expect::Framing
             }
-            HttpEvent::Junk => {
+            HttpEvent::Junk(_) => {
                 self.late[0].insert(Anomalies::BYTES_BETWEEN_MESSAGES);
                 Expect::Framing
             }
@@ -246,7 +246,8 @@ impl Exchange {
             }
             HttpEvent::End(end) => self.end_answer(desk, &end, emit),
             HttpEvent::Lost => self.lose_responses(),
-            HttpEvent::Junk => self.late[1].insert(Anomalies::BYTES_BETWEEN_MESSAGES),
+            HttpEvent::Junk(place) if self.answer_without_head(desk, &place) => return Expect::Headless,
+            HttpEvent::Junk(_) => self.late[1].insert(Anomalies::BYTES_BETWEEN_MESSAGES),
         }
         Expect::Framing
     }
@@ -324,22 +325,41 @@ impl Exchange {
         }
         let late = std::mem::take(&mut self.late[1]);
         let Some(asked) = answering(&mut self.queue, &mut self.alone) else { return Expect::Framing };
-        asked.begin_answer(status, &head.place);
+        asked.begin_answer(Some(status), &head.place);
         let call = &mut asked.call;
         call.response = copy_head(&mut call.buffer, &mut call.headers, head);
         call.anomalies = call.anomalies.union(head.lines.anomalies).union(late);
         asked.response_body = desk.wants(&asked.call, &asked.call.response);
-        let expect = match asked.expectation(status) {
-            Expect::Framing if !paired => Expect::Unasked,
-            expect => expect,
-        };
+        let expect = asked.expectation(status);
         if expect == Expect::Switch {
             let upgrade = order::upgrade_name(&asked.call);
+            if upgrade == Protocol::WebSocket.name() {
+                asked.call.protocol = Protocol::WebSocket;
+            }
             self.verdict = Some(if status == 101 { Verdict::Upgrade(upgrade) } else { Verdict::Tunnel });
         } else if asked.waits_for_verdict() {
             self.verdict = Some(Verdict::Resume);
         }
-        expect
+        if paired || expect != Expect::Framing { expect } else { Expect::Unasked }
+    }
+
+    /// Bytes that are no head answer a request of HTTP/0.9 (RFC 1945 §6, Simple-Response).
+    fn answer_without_head(&mut self, desk: &Desk, place: &Place) -> bool {
+        let Some(Entry::Asked(asked)) = self.queue.front_mut() else { return false };
+        if self.uncertain || self.alone.is_some() || !asked.is_simple() || !asked.may_be_answered_at(place) {
+            return false;
+        }
+        asked.begin_answer(None, place);
+        let headers = asked.call.headers.len();
+        asked.call.response = Message {
+            seen: true,
+            headers: headers..headers,
+            head_whole: true,
+            head_bytes: Some(0),
+            ..Message::default()
+        };
+        asked.response_body = desk.wants(&asked.call, &asked.call.response);
+        true
     }
 
     /// A response to a request that is not known.
@@ -349,7 +369,7 @@ impl Exchange {
         call.protocol = protocol(version);
         match self.queue.iter().find_map(Entry::hidden) {
             Some(cause) => call.causes.insert(cause),
-            None if self.uncertain || !self.queue.is_empty() => call.causes.insert(Causes::GAP_IN_REQUEST),
+            None if self.uncertain => call.causes.insert(Causes::GAP_IN_REQUEST),
             None => call.anomalies.insert(Anomalies::UNSOLICITED_RESPONSE),
         }
         asked.request_open = false;

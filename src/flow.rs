@@ -265,7 +265,8 @@ impl Flow {
         }
         let frame = self.frames;
         let (this, other) = self.pair(segment.direction);
-        let expected = this.in_order && this.next as u32 == segment.seq;
+        // an acknowledgement of 0 may be none: see `acknowledgement`
+        let expected = segment.ack != 0 && this.in_order && this.next as u32 == segment.seq;
         let causal = other.in_order && segment.ack.wrapping_sub(other.next as u32) as i32 <= 0;
         if !expected || !causal {
             return false;
@@ -338,12 +339,14 @@ impl Flow {
     /// Learns where the streams begin.
     fn place_streams(&mut self, stamp: Stamp, segment: &Segment<'_>, counters: &mut Counters) {
         let first = self.streams.iter().all(|stream| stream.state == State::Unseen);
-        let frame = self.frames;
+        let (frame, mut forged_reset) = (self.frames, false);
+        let closing = matches!(self.phase, Phase::Closing(closing) if closing.direction == segment.direction);
         let (this, other) = self.pair(segment.direction);
         this.last_frame = frame;
         let syn = segment.flags.has(TcpFlags::SYN);
         let answers = segment.flags.has(TcpFlags::ACK);
         let begin = segment.seq.wrapping_add(u32::from(syn));
+        let acknowledged = acknowledgement(segment);
         if syn && matches!(this.state, State::Unseen | State::Joining) {
             let held_lower = this.state == State::Joining
                 && this
@@ -356,16 +359,26 @@ impl Flow {
                     _ => this.place(begin, State::Open),
                 }
                 (this.state, this.from_start, this.syn) = (State::Open, true, Some(this.next - 1));
+                // who opens the connection now has not closed it before it said anything: that was forged
+                this.fin = this.fin.filter(|fin| *fin != this.next);
+                forged_reset = closing;
             }
         } else if this.state == State::Unseen {
-            this.place(begin, State::Joining);
+            // numbers that begin with nothing at nothing are made by hand: nothing came before
+            let by_hand = segment.seq == 0 && acknowledged.is_none();
+            this.place(begin, if by_hand { State::Open } else { State::Joining });
+            this.from_start = by_hand;
         }
-        if segment.flags.has(TcpFlags::ACK)
+        if let Some(acknowledged) = acknowledged
             && !segment.flags.has(TcpFlags::RST)
             && other.state == State::Unseen
         {
-            other.place(segment.ack, if syn { State::Open } else { State::Joining });
+            other.place(acknowledged, if syn { State::Open } else { State::Joining });
             other.from_start = syn;
+        }
+        if forged_reset {
+            self.phase = Phase::Alive;
+            counters.resets_ignored += 1;
         }
         if syn && self.opener.is_none() {
             self.opener = Some(if answers { segment.direction.reverse() } else { segment.direction });
@@ -377,12 +390,13 @@ impl Flow {
     }
 
     fn take_acknowledgement(&mut self, stamp: Stamp, segment: &Segment<'_>) {
-        if !segment.flags.has(TcpFlags::ACK) || segment.flags.has(TcpFlags::RST) {
+        let Some(acknowledged) = acknowledgement(segment).filter(|_| !segment.flags.has(TcpFlags::RST))
+        else {
             return;
-        }
+        };
         let frame = self.frames;
         let (_, other) = self.pair(segment.direction);
-        let Some(position) = other.position(segment.ack) else { return };
+        let Some(position) = other.position(acknowledged) else { return };
         other.acknowledge(position, frame, stamp.clock);
     }
 
@@ -438,7 +452,7 @@ impl Flow {
         if segment.flags.has(TcpFlags::FIN) && this.fin.is_none() && (end >= this.next || joining) {
             (this.fin, this.fin_time) = (Some(end), stamp.time);
         }
-        let ack = if segment.flags.has(TcpFlags::ACK) { other.position(segment.ack) } else { None };
+        let ack = acknowledgement(segment).and_then(|number| other.position(number));
         let mut piece = Piece {
             start,
             bytes: Vec::new(),
@@ -466,4 +480,10 @@ impl Flow {
         }
         rewritten
     }
+}
+
+/// What a segment acknowledges. Hand-made captures leave the number at 0 in every segment, and then it says nothing; in
+/// a real one it is 0 once in four billion, and nothing is lost by not looking.
+fn acknowledgement(segment: &Segment<'_>) -> Option<u32> {
+    (segment.flags.has(TcpFlags::ACK) && segment.ack != 0).then_some(segment.ack)
 }
