@@ -13,7 +13,7 @@ use crate::call::{Anomalies, Call, Causes, HeaderSpan, Message, Protocol};
 use crate::flow::EndReason;
 use crate::http::h1::head::{Lines, StartLine, Version};
 use crate::http::{Cut, Expect, Head, HttpEvent, MessageEnd, Place};
-use crate::limits::{BODY_INSPECTED_BYTES_MAX, PIPELINE_MAX, SPARE_CALLS};
+use crate::limits::{BODY_INSPECTED_BYTES_MAX, PIPELINE_MAX, SPARE_CALLS, SPARE_CALL_BYTES_MAX};
 use crate::time::Timestamp;
 use crate::wire::{Direction, FlowKey};
 use order::{Answer, Asked, Entry};
@@ -60,7 +60,7 @@ impl Desk {
     }
 
     fn give_back(&mut self, call: Call) {
-        if self.spare.len() < SPARE_CALLS {
+        if self.spare.len() < SPARE_CALLS && call.buffer.capacity() <= SPARE_CALL_BYTES_MAX {
             self.spare.push(call);
         }
     }
@@ -103,7 +103,8 @@ pub struct Exchange {
     verdict: Option<Verdict>,
     late: [Anomalies; 2],
     calls: u64,
-    bodies_bytes: usize,
+    /// Heads and bodies of the calls that have not ended.
+    held_bytes: usize,
 }
 
 impl Exchange {
@@ -123,7 +124,7 @@ impl Exchange {
             verdict: None,
             late: [Anomalies::EMPTY; 2],
             calls: 0,
-            bodies_bytes: 0,
+            held_bytes: 0,
         }
     }
 
@@ -144,7 +145,7 @@ impl Exchange {
     #[must_use]
     #[inline]
     pub fn memory(&self) -> usize {
-        self.queue.capacity() * size_of::<Entry>() + self.queue.len() * CALL_BYTES + self.bodies_bytes
+        self.queue.capacity() * size_of::<Entry>() + self.queue.len() * size_of::<Asked>() + self.held_bytes
     }
 
     /// What a response said of the protocol that follows.
@@ -187,7 +188,7 @@ impl Exchange {
             HttpEvent::Head(head) => self.ask(context, desk, &head, emit),
             HttpEvent::Body { bytes, .. } => {
                 if let Some(Entry::Asked(asked)) = self.queue.back_mut() {
-                    asked.keep_request_body(bytes, &mut self.bodies_bytes);
+                    asked.keep_request_body(bytes, &mut self.held_bytes);
                 }
                 Expect::Framing
             }
@@ -228,7 +229,7 @@ impl Exchange {
             HttpEvent::Head(head) => return self.answer(context, desk, &head, emit),
             HttpEvent::Body { bytes, .. } => {
                 if let Some(asked) = answering(&mut self.queue, &mut self.alone) {
-                    asked.keep_response_body(bytes, &mut self.bodies_bytes);
+                    asked.keep_response_body(bytes, &mut self.held_bytes);
                 }
             }
             HttpEvent::Missing { .. } => {
@@ -276,6 +277,7 @@ impl Exchange {
         let mut call = desk.spare.pop().unwrap_or_else(|| order::empty_call(context));
         order::reset(&mut call, context, &head.place, context.client);
         call.request = copy_head(&mut call.buffer, &mut call.headers, head);
+        self.held_bytes += head_memory(&call);
         let mut expect = Expect::Framing;
         let mut asked = Asked::new(call, head.place);
         if let StartLine::Request { method, target, version } = head.lines.start {
@@ -319,7 +321,9 @@ impl Exchange {
         let Some(asked) = answering(&mut self.queue, &mut self.alone) else { return Expect::Framing };
         asked.begin_answer(status, &head.place);
         let call = &mut asked.call;
+        let before = head_memory(call);
         call.response = copy_head(&mut call.buffer, &mut call.headers, head);
+        self.held_bytes += head_memory(call) - before;
         call.anomalies = call.anomalies.union(head.lines.anomalies).union(late);
         asked.response_body = desk.wants(&asked.call, &asked.call.response);
         let expect = asked.expectation(status);
@@ -376,7 +380,7 @@ impl Exchange {
 
     fn emit(&mut self, desk: &mut Desk, mut asked: Box<Asked>, emit: &mut impl FnMut(Finished<'_>)) {
         self.calls += 1;
-        self.bodies_bytes -= asked.body_bytes().min(self.bodies_bytes);
+        self.held_bytes = self.held_bytes.saturating_sub(asked.body_bytes() + head_memory(&asked.call));
         let (request_body, response_body) = (asked.request_body.take(), asked.response_body.take());
         let mut call = asked.call;
         emit(Finished {
@@ -424,8 +428,10 @@ impl Exchange {
     }
 }
 
-/// About what an open call takes: its struct, a head of 1 KiB, twenty header spans.
-const CALL_BYTES: usize = 2048;
+/// What a call keeps of its heads.
+const fn head_memory(call: &Call) -> usize {
+    call.buffer.len() + call.headers.len() * size_of::<HeaderSpan>()
+}
 
 /// The call that the response in hand belongs to.
 fn answering<'a>(queue: &'a mut VecDeque<Entry>, alone: &'a mut Option<Box<Asked>>) -> Option<&'a mut Asked> {
