@@ -313,6 +313,12 @@ impl Flow {
         self.set_deadline();
     }
 
+    /// Captured bytes that wait for their turn.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.hold.bytes() as u64).sum()
+    }
+
     fn stream(&self, direction: Direction) -> &Stream {
         let [up, down] = &self.streams;
         match direction {

@@ -94,6 +94,12 @@ impl<B> Table<B> {
         self.reached_budget
     }
 
+    /// Captured bytes of all flows that wait for their turn.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.slots.iter().flatten().map(|slot| slot.flow.held_bytes()).sum()
+    }
+
     /// Flows that are in the table.
     #[must_use]
     pub fn len(&self) -> usize {

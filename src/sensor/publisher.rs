@@ -32,6 +32,8 @@ pub(super) struct Publisher {
     pub(super) findings: BTreeMap<u128, Box<Finding>>,
     pub(super) endpoints: BTreeMap<u128, Box<Endpoint>>,
     pub(super) keeps_summary: bool,
+    /// Records of the sensor itself that were sent.
+    pub(super) sensor_records: u64,
 }
 
 /// Everything that a publisher is made from.
@@ -62,6 +64,7 @@ impl Publisher {
             findings: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             keeps_summary,
+            sensor_records: 0,
         }
     }
 
