@@ -106,7 +106,7 @@ fn prepare(
         Redact::Standard => Redaction::Standard,
         Redact::Strict => Redaction::Strict,
     };
-    let sinks = sinks(config, progress).map_err(Failure::Sink)?;
+    let sinks = sinks(config, stop, progress).map_err(Failure::Sink)?;
     let takes = |kind| sinks.kafka.is_some() || sinks.files.as_ref().is_some_and(|files| files.takes(kind));
     let duties = Duties {
         analysis: config.analysis,
@@ -137,7 +137,7 @@ fn key_id(fingerprinter: &Fingerprinter) -> String {
     fingerprinter.key_id()
 }
 
-fn sinks(config: &Config, progress: &Progress) -> Result<Sinks, SinkError> {
+fn sinks(config: &Config, stop: &Arc<AtomicBool>, progress: &Progress) -> Result<Sinks, SinkError> {
     if let Some(directory) = &config.outputs.directory {
         Ndjson::directory(directory)?;
     }
@@ -166,6 +166,7 @@ fn sinks(config: &Config, progress: &Progress) -> Result<Sinks, SinkError> {
                 brokers: given.brokers.clone(),
                 sensor: config.sensor.clone(),
                 timeout: given.timeout,
+                stop: Arc::clone(stop),
                 properties: given.settings.clone(),
             };
             let progress = progress.clone();

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,7 @@ impl Broker {
             brokers: self.address.clone(),
             sensor: sensor.to_owned(),
             timeout,
+            stop: Arc::default(),
             properties: Vec::new(),
         };
         let sink = Kafka::new(settings, move |notice| sender.send(notice).unwrap()).unwrap();

@@ -191,7 +191,16 @@ impl Socket {
         capture.filter(LET_NOTHING_PASS, false).map_err(refused)?;
         let link = link_type(capture.get_datalink());
         let (stats, last) = (Stats::default(), [0; 3]);
-        Ok(Self { capture, interface: interface.into(), link, fanout, stats, delivered: 0, last, down: false })
+        Ok(Self {
+            capture,
+            interface: interface.into(),
+            link,
+            fanout,
+            stats,
+            delivered: 0,
+            last,
+            down: false,
+        })
     }
 
     /// Hands over what is in the ring, a batch at most, so that the end of a slot is noticed.

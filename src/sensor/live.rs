@@ -69,9 +69,8 @@ pub(super) fn run(config: &CaptureConfig) -> Result<ExitCode, Failure> {
     drop((answer, handed_over, report));
     let merge = start_merge(analysis, answers, rounds, slots).map_err(Failure::System)?;
     let mut reporter = Reporter::new(config, &books, reports, threads.len());
-    let publisher =
-        start_publisher(publisher, merged, lines_back, move |publisher| reporter.look(publisher))
-            .map_err(Failure::System)?;
+    let publisher = start_publisher(publisher, merged, lines_back, move |publisher| reporter.look(publisher))
+        .map_err(Failure::System)?;
     let threads: Vec<_> = threads.into_iter().map(JoinHandle::join).collect();
     books.analysis = merge.join().map_err(|_| Failure::Thread)?;
     let publisher = publisher.join().map_err(|_| Failure::Thread)?;

@@ -38,7 +38,8 @@ pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
     let workers = Workers::start(workers).map_err(Failure::System)?;
     let (rounds, merged) = bounded(ROUNDS_QUEUED);
     let merge = start_merge(analysis, workers.answers, rounds).map_err(Failure::System)?;
-    let publisher = start_publisher(publisher, merged, workers.lines_back, |_| ()).map_err(Failure::System)?;
+    let publisher =
+        start_publisher(publisher, merged, workers.lines_back, |_| ()).map_err(Failure::System)?;
 
     let mut reader = Reader::new(workers.inputs.len(), books.seed);
     let to_the_end = reader.read(&mut files, &workers.inputs, &workers.used, &stop, &progress);
@@ -50,7 +51,8 @@ pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
     let publisher = publisher.join().map_err(|_| Failure::Thread)?;
     progress.finish();
     books.read_files(config, &files, reader.summary(&files));
-    if !to_the_end {
+    // an output that can't be written ends the run too, and says so itself
+    if !to_the_end && publisher.failure.is_none() {
         let read = files.counters.frames;
         books.problem(format!("stopped before the end of the input, after {read} frames"));
     }

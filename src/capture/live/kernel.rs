@@ -141,9 +141,8 @@ fn set_option_at<T>(level: c_int, socket: BorrowedFd<'_>, name: c_int, value: &T
     // SAFETY: the kernel reads `len` bytes from `value`, which is its size, and `value` outlives the call. Of the two
     // types that are passed, `u32` has no pointers; `sock_fprog` has one to `len` instructions that its caller keeps
     // alive over the call. The kernel checks the contents of both.
-    let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, name, std::ptr::from_ref(value).cast(), len)
-    };
+    let result =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, std::ptr::from_ref(value).cast(), len) };
     succeeded(result).map(drop)
 }
 
