@@ -138,9 +138,6 @@ fn key_id(fingerprinter: &Fingerprinter) -> String {
 }
 
 fn sinks(config: &Config, stop: &Arc<AtomicBool>, progress: &Progress) -> Result<Sinks, SinkError> {
-    if let Some(directory) = &config.outputs.directory {
-        Ndjson::directory(directory)?;
-    }
     let outputs = &config.outputs;
     let of_kind = |kind, output: &Option<Output>| {
         output.as_ref().map(|output| match output {
@@ -158,7 +155,6 @@ fn sinks(config: &Config, stop: &Arc<AtomicBool>, progress: &Progress) -> Result
     .into_iter()
     .flatten()
     .collect();
-    let files = if files.is_empty() { None } else { Some(Ndjson::create(&files)?) };
     let kafka = match &config.kafka {
         None => None,
         Some(given) => {
@@ -173,6 +169,11 @@ fn sinks(config: &Config, stop: &Arc<AtomicBool>, progress: &Progress) -> Result
             Some(Kafka::new(settings, move |notice| progress.say(&format!("eaves: {notice}")))?)
         }
     };
+    // after Kafka: settings that make no sense must not cost the records of an earlier run
+    if let Some(directory) = &config.outputs.directory {
+        Ndjson::directory(directory)?;
+    }
+    let files = if files.is_empty() { None } else { Some(Ndjson::create(&files)?) };
     Ok(Sinks { files, kafka })
 }
 

@@ -88,7 +88,7 @@ fn bad_captures() -> Vec<Bad> {
             &["at byte 0: the file ends inside the file header"],
             None,
         ),
-        bad("cut", shop[..at + 50].to_vec(), 1, &["at byte ", "34 of ", "copy the file again"], some.clone()),
+        bad("cut", shop[..at + 50].to_vec(), 1, &["at byte ", "50 of ", "copy the file again"], some.clone()),
         bad(
             "cut header of a packet",
             shop[..at + 7].to_vec(),
@@ -472,10 +472,11 @@ fn strict_tells_no_path_and_no_value() {
                 );
             }
             let template = call["template"].as_str().unwrap();
-            assert!(
-                template.split('/').skip(1).all(|part| part.is_empty() || part.starts_with('{')),
-                "{template}"
-            );
+            // Words that many callers asked for are no values.
+            let told = |part: &str| {
+                part.starts_with('{') || part == "v1" || part.bytes().all(|byte| byte.is_ascii_lowercase())
+            };
+            assert!(template.split('/').all(told), "{template}");
         }
     }
 }
