@@ -111,7 +111,8 @@ pub struct Exchange {
     verdict: Option<Verdict>,
     late: [Anomalies; 2],
     calls: u64,
-    bodies_bytes: usize,
+    /// Heads and bodies of the calls that have not ended.
+    held_bytes: usize,
 }
 
 impl Exchange {
@@ -131,7 +132,7 @@ impl Exchange {
             verdict: None,
             late: [Anomalies::EMPTY; 2],
             calls: 0,
-            bodies_bytes: 0,
+            held_bytes: 0,
         }
     }
 
@@ -152,7 +153,7 @@ impl Exchange {
     #[must_use]
     #[inline]
     pub fn memory(&self) -> usize {
-        self.queue.capacity() * size_of::<Entry>() + self.queue.len() * CALL_BYTES + self.bodies_bytes
+        self.queue.capacity() * size_of::<Entry>() + self.queue.len() * size_of::<Asked>() + self.held_bytes
     }
 
     /// What a response said of the protocol that follows.
@@ -195,7 +196,7 @@ impl Exchange {
             HttpEvent::Head(head) => self.ask(context, desk, &head, emit),
             HttpEvent::Body { bytes, .. } => {
                 if let Some(Entry::Asked(asked)) = self.queue.back_mut() {
-                    asked.keep_request_body(bytes, &mut self.bodies_bytes);
+                    asked.keep_request_body(bytes, &mut self.held_bytes);
                 }
                 Expect::Framing
             }
@@ -236,7 +237,7 @@ impl Exchange {
             HttpEvent::Head(head) => return self.answer(context, desk, &head, emit),
             HttpEvent::Body { bytes, .. } => {
                 if let Some(asked) = answering(&mut self.queue, &mut self.alone) {
-                    asked.keep_response_body(bytes, &mut self.bodies_bytes);
+                    asked.keep_response_body(bytes, &mut self.held_bytes);
                 }
             }
             HttpEvent::Missing { .. } => {
@@ -285,6 +286,7 @@ impl Exchange {
         let mut asked = desk.take(context, &head.place, context.client);
         let call = &mut asked.call;
         call.request = copy_head(&mut call.buffer, &mut call.headers, head);
+        self.held_bytes += head_memory(call);
         let mut expect = Expect::Framing;
         if let StartLine::Request { method, target, version } = head.lines.start {
             let name = method.of(head.bytes);
@@ -327,7 +329,9 @@ impl Exchange {
         let Some(asked) = answering(&mut self.queue, &mut self.alone) else { return Expect::Framing };
         asked.begin_answer(Some(status), &head.place);
         let call = &mut asked.call;
+        let before = head_memory(call);
         call.response = copy_head(&mut call.buffer, &mut call.headers, head);
+        self.held_bytes += head_memory(call) - before;
         call.anomalies = call.anomalies.union(head.lines.anomalies).union(late);
         asked.response_body = desk.wants(&asked.call, &asked.call.response);
         let expect = match asked.expectation(status) {
@@ -408,7 +412,7 @@ impl Exchange {
 
     fn emit(&mut self, desk: &mut Desk, mut asked: Box<Asked>, emit: &mut impl FnMut(Finished<'_>)) {
         self.calls += 1;
-        self.bodies_bytes -= asked.body_bytes().min(self.bodies_bytes);
+        self.held_bytes = self.held_bytes.saturating_sub(asked.body_bytes() + head_memory(&asked.call));
         let (request_body, response_body) = (asked.request_body.take(), asked.response_body.take());
         emit(Finished {
             call: &mut asked.call,
@@ -455,8 +459,10 @@ impl Exchange {
     }
 }
 
-/// About what an open call takes: its struct, a head of 1 KiB, twenty header spans.
-const CALL_BYTES: usize = 2048;
+/// What a call keeps of its heads.
+const fn head_memory(call: &Call) -> usize {
+    call.buffer.len() + call.headers.len() * size_of::<HeaderSpan>()
+}
 
 /// The call that the response in hand belongs to.
 fn answering<'a>(queue: &'a mut VecDeque<Entry>, alone: &'a mut Option<Box<Asked>>) -> Option<&'a mut Asked> {

@@ -7,10 +7,13 @@
 //! A hole becomes a [`Gap`] when the other side acknowledged past it *and* a number of further frames of the flow
 //! or some time passed, when the hold is full, when it is old, or at the end. First copy of a byte wins.
 
+mod arbitrary;
 mod deliver;
 mod hold;
 mod stream;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 use crate::counters;
 use crate::limits::RESET_WINDOW_BYTES;
@@ -18,6 +21,8 @@ use crate::time::Timestamp;
 use crate::wire::{Direction, Segment, TcpFlags};
 use hold::Piece;
 use stream::{State, Stream};
+
+pub use arbitrary::read_arbitrary;
 
 /// What a segment changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,6 +180,24 @@ counters! {
         flows_evicted,
         /// Flows that were open when the input ended.
         flows_open_at_end,
+    }
+}
+
+impl Counters {
+    /// Every byte that came is accounted for. True once nothing is held any more.
+    #[must_use]
+    pub const fn balances(&self) -> bool {
+        self.bytes_seen == self.bytes_booked()
+    }
+
+    /// Bytes of which it is known what became of them.
+    const fn bytes_booked(&self) -> u64 {
+        let discarded = self.bytes_discarded_given_up
+            + self.bytes_discarded_after_end
+            + self.bytes_discarded_out_of_window
+            + self.bytes_discarded_before_start
+            + self.bytes_discarded_failed;
+        self.bytes_delivered + self.bytes_duplicate + discarded
     }
 }
 

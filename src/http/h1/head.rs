@@ -527,7 +527,7 @@ fn survey(bytes: &[u8]) -> (u8, u32) {
             escaped |= tab | u8::from(byte == b'"') | u8::from(byte == b'\\') | (byte >> 7);
             returns += u8::from(byte == b'\r');
         }
-        odd |= (control & 1) * CONTROL | (escaped & 1) * ESCAPED;
+        odd |= ((control & 1) * CONTROL) | ((escaped & 1) * ESCAPED);
         cr += u32::from(returns);
     }
     (odd, cr)
