@@ -365,6 +365,8 @@ impl Flow {
         let (frame, mut forged_reset) = (self.frames, false);
         let closing = matches!(self.phase, Phase::Closing(closing) if closing.direction == segment.direction);
         let (this, other) = self.pair(segment.direction);
+        // its own numbers count for more than what the other side makes of them
+        let misplaced = this.last_frame == 0 && this.is_supposed() && this.position(segment.seq).is_none();
         this.last_frame = frame;
         let syn = segment.flags.has(TcpFlags::SYN);
         let answers = segment.flags.has(TcpFlags::ACK);
@@ -372,7 +374,7 @@ impl Flow {
         let acknowledged = acknowledgement(segment);
         if syn && matches!(this.state, State::Unseen | State::Joining) {
             forged_reset = this.open(begin) && closing;
-        } else if this.state == State::Unseen {
+        } else if this.state == State::Unseen || misplaced {
             // numbers that begin with nothing at nothing are made by hand: nothing came before
             let by_hand = segment.seq == 0 && acknowledged.is_none() && !segment.payload.is_empty();
             this.place(begin, if by_hand { State::Open } else { State::Joining });

@@ -68,6 +68,7 @@ impl Stream {
     pub(super) fn place(&mut self, seq: u32, state: State) {
         self.next = ORIGIN | u64::from(seq);
         self.state = state;
+        (self.acked, self.acked_beyond) = (0, None);
     }
 
     /// A SYN says that the first byte has the raw number `begin`. It is not believed where bytes before that are held:
@@ -87,6 +88,11 @@ impl Stream {
         }
         (self.state, self.from_start, self.syn) = (State::Open, true, Some(self.next - 1));
         true
+    }
+
+    /// Where it stands is known from an acknowledgement alone.
+    pub(super) fn is_supposed(&self) -> bool {
+        self.state == State::Joining && self.first.is_none() && self.hold.is_empty()
     }
 
     /// The position of a raw sequence number, or `None` if it is too far from what is known.
