@@ -89,6 +89,8 @@ pub enum Protocol {
     Http10,
     /// HTTP/1.1.
     Http11,
+    /// HTTP/1.1 up to the answer 101, WebSocket from there on (RFC 6455 §4).
+    WebSocket,
 }
 
 impl Protocol {
@@ -99,6 +101,7 @@ impl Protocol {
             Self::Http09 => "http/0.9",
             Self::Http10 => "http/1.0",
             Self::Http11 => "http/1.1",
+            Self::WebSocket => "websocket",
         }
     }
 }

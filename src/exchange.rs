@@ -111,7 +111,8 @@ pub struct Exchange {
     verdict: Option<Verdict>,
     late: [Anomalies; 2],
     calls: u64,
-    bodies_bytes: usize,
+    /// Heads and bodies of the calls that have not ended.
+    held_bytes: usize,
 }
 
 impl Exchange {
@@ -131,7 +132,7 @@ impl Exchange {
             verdict: None,
             late: [Anomalies::EMPTY; 2],
             calls: 0,
-            bodies_bytes: 0,
+            held_bytes: 0,
         }
     }
 
@@ -152,7 +153,7 @@ impl Exchange {
     #[must_use]
     #[inline]
     pub fn memory(&self) -> usize {
-        self.queue.capacity() * size_of::<Entry>() + self.queue.len() * CALL_BYTES + self.bodies_bytes
+        self.queue.capacity() * size_of::<Entry>() + self.queue.len() * size_of::<Asked>() + self.held_bytes
     }
 
     /// What a response said of the protocol that follows.
@@ -195,7 +196,7 @@ impl Exchange {
             HttpEvent::Head(head) => self.ask(context, desk, &head, emit),
             HttpEvent::Body { bytes, .. } => {
                 if let Some(Entry::Asked(asked)) = self.queue.back_mut() {
-                    asked.keep_request_body(bytes, &mut self.bodies_bytes);
+                    asked.keep_request_body(bytes, &mut self.held_bytes);
                 }
                 Expect::Framing
             }
@@ -216,7 +217,7 @@ impl Exchange {
                 self.hide(Causes::GAP_IN_REQUEST);
                 Expect::Framing
             }
-            HttpEvent::Junk => {
+            HttpEvent::Junk(_) => {
                 self.late[0].insert(Anomalies::BYTES_BETWEEN_MESSAGES);
                 Expect::Framing
             }
@@ -236,7 +237,7 @@ impl Exchange {
             HttpEvent::Head(head) => return self.answer(context, desk, &head, emit),
             HttpEvent::Body { bytes, .. } => {
                 if let Some(asked) = answering(&mut self.queue, &mut self.alone) {
-                    asked.keep_response_body(bytes, &mut self.bodies_bytes);
+                    asked.keep_response_body(bytes, &mut self.held_bytes);
                 }
             }
             HttpEvent::Missing { .. } => {
@@ -246,7 +247,8 @@ impl Exchange {
             }
             HttpEvent::End(end) => self.end_answer(desk, &end, emit),
             HttpEvent::Lost => self.lose_responses(),
-            HttpEvent::Junk => self.late[1].insert(Anomalies::BYTES_BETWEEN_MESSAGES),
+            HttpEvent::Junk(place) if self.answer_without_head(desk, &place) => return Expect::Headless,
+            HttpEvent::Junk(_) => self.late[1].insert(Anomalies::BYTES_BETWEEN_MESSAGES),
         }
         Expect::Framing
     }
@@ -284,6 +286,7 @@ impl Exchange {
         let mut asked = desk.take(context, &head.place, context.client);
         let call = &mut asked.call;
         call.request = copy_head(&mut call.buffer, &mut call.headers, head);
+        self.held_bytes += head_memory(call);
         let mut expect = Expect::Framing;
         if let StartLine::Request { method, target, version } = head.lines.start {
             let name = method.of(head.bytes);
@@ -324,22 +327,43 @@ impl Exchange {
         }
         let late = std::mem::take(&mut self.late[1]);
         let Some(asked) = answering(&mut self.queue, &mut self.alone) else { return Expect::Framing };
-        asked.begin_answer(status, &head.place);
+        asked.begin_answer(Some(status), &head.place);
         let call = &mut asked.call;
+        let before = head_memory(call);
         call.response = copy_head(&mut call.buffer, &mut call.headers, head);
+        self.held_bytes += head_memory(call) - before;
         call.anomalies = call.anomalies.union(head.lines.anomalies).union(late);
         asked.response_body = desk.wants(&asked.call, &asked.call.response);
-        let expect = match asked.expectation(status) {
-            Expect::Framing if !paired => Expect::Unasked,
-            expect => expect,
-        };
+        let expect = asked.expectation(status);
         if expect == Expect::Switch {
             let upgrade = order::upgrade_name(&asked.call);
+            if upgrade == Protocol::WebSocket.name() {
+                asked.call.protocol = Protocol::WebSocket;
+            }
             self.verdict = Some(if status == 101 { Verdict::Upgrade(upgrade) } else { Verdict::Tunnel });
         } else if asked.waits_for_verdict() {
             self.verdict = Some(Verdict::Resume);
         }
-        expect
+        if paired || expect != Expect::Framing { expect } else { Expect::Unasked }
+    }
+
+    /// Bytes that are no head answer a request of HTTP/0.9 (RFC 1945 §6, Simple-Response).
+    fn answer_without_head(&mut self, desk: &Desk, place: &Place) -> bool {
+        let Some(Entry::Asked(asked)) = self.queue.front_mut() else { return false };
+        if self.uncertain || self.alone.is_some() || !asked.is_simple() || !asked.may_be_answered_at(place) {
+            return false;
+        }
+        asked.begin_answer(None, place);
+        let headers = asked.call.headers.len();
+        asked.call.response = Message {
+            seen: true,
+            headers: headers..headers,
+            head_whole: true,
+            head_bytes: Some(0),
+            ..Message::default()
+        };
+        asked.response_body = desk.wants(&asked.call, &asked.call.response);
+        true
     }
 
     /// A response to a request that is not known.
@@ -349,7 +373,7 @@ impl Exchange {
         call.protocol = protocol(version);
         match self.queue.iter().find_map(Entry::hidden) {
             Some(cause) => call.causes.insert(cause),
-            None if self.uncertain || !self.queue.is_empty() => call.causes.insert(Causes::GAP_IN_REQUEST),
+            None if self.uncertain => call.causes.insert(Causes::GAP_IN_REQUEST),
             None => call.anomalies.insert(Anomalies::UNSOLICITED_RESPONSE),
         }
         asked.request_open = false;
@@ -385,7 +409,7 @@ impl Exchange {
 
     fn emit(&mut self, desk: &mut Desk, mut asked: Box<Asked>, emit: &mut impl FnMut(Finished<'_>)) {
         self.calls += 1;
-        self.bodies_bytes -= asked.body_bytes().min(self.bodies_bytes);
+        self.held_bytes = self.held_bytes.saturating_sub(asked.body_bytes() + head_memory(&asked.call));
         let (request_body, response_body) = (asked.request_body.take(), asked.response_body.take());
         emit(Finished {
             call: &mut asked.call,
@@ -432,8 +456,10 @@ impl Exchange {
     }
 }
 
-/// About what an open call takes: its struct, a head of 1 KiB, twenty header spans.
-const CALL_BYTES: usize = 2048;
+/// What a call keeps of its heads.
+const fn head_memory(call: &Call) -> usize {
+    call.buffer.len() + call.headers.len() * size_of::<HeaderSpan>()
+}
 
 /// The call that the response in hand belongs to.
 fn answering<'a>(queue: &'a mut VecDeque<Entry>, alone: &'a mut Option<Box<Asked>>) -> Option<&'a mut Asked> {

@@ -7,10 +7,13 @@
 //! A hole becomes a [`Gap`] when the other side acknowledged past it *and* a number of further frames of the flow
 //! or some time passed, when the hold is full, when it is old, or at the end. First copy of a byte wins.
 
+mod arbitrary;
 mod deliver;
 mod hold;
 mod stream;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 use crate::counters;
 use crate::limits::RESET_WINDOW_BYTES;
@@ -18,6 +21,8 @@ use crate::time::Timestamp;
 use crate::wire::{Direction, Segment, TcpFlags};
 use hold::Piece;
 use stream::{State, Stream};
+
+pub use arbitrary::read_arbitrary;
 
 /// What a segment changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,6 +183,24 @@ counters! {
     }
 }
 
+impl Counters {
+    /// Every byte that came is accounted for. True once nothing is held any more.
+    #[must_use]
+    pub const fn balances(&self) -> bool {
+        self.bytes_seen == self.bytes_booked()
+    }
+
+    /// Bytes of which it is known what became of them.
+    const fn bytes_booked(&self) -> u64 {
+        let discarded = self.bytes_discarded_given_up
+            + self.bytes_discarded_after_end
+            + self.bytes_discarded_out_of_window
+            + self.bytes_discarded_before_start
+            + self.bytes_discarded_failed;
+        self.bytes_delivered + self.bytes_duplicate + discarded
+    }
+}
+
 /// Where a flow stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -265,7 +288,8 @@ impl Flow {
         }
         let frame = self.frames;
         let (this, other) = self.pair(segment.direction);
-        let expected = this.in_order && this.next as u32 == segment.seq;
+        // an acknowledgement of 0 may be none: see `acknowledgement`
+        let expected = segment.ack != 0 && this.in_order && this.next as u32 == segment.seq;
         let causal = other.in_order && segment.ack.wrapping_sub(other.next as u32) as i32 <= 0;
         if !expected || !causal {
             return false;
@@ -338,12 +362,14 @@ impl Flow {
     /// Learns where the streams begin.
     fn place_streams(&mut self, stamp: Stamp, segment: &Segment<'_>, counters: &mut Counters) {
         let first = self.streams.iter().all(|stream| stream.state == State::Unseen);
-        let frame = self.frames;
+        let (frame, mut forged_reset) = (self.frames, false);
+        let closing = matches!(self.phase, Phase::Closing(closing) if closing.direction == segment.direction);
         let (this, other) = self.pair(segment.direction);
         this.last_frame = frame;
         let syn = segment.flags.has(TcpFlags::SYN);
         let answers = segment.flags.has(TcpFlags::ACK);
         let begin = segment.seq.wrapping_add(u32::from(syn));
+        let acknowledged = acknowledgement(segment);
         if syn && matches!(this.state, State::Unseen | State::Joining) {
             let held_lower = this.state == State::Joining
                 && this
@@ -356,16 +382,26 @@ impl Flow {
                     _ => this.place(begin, State::Open),
                 }
                 (this.state, this.from_start, this.syn) = (State::Open, true, Some(this.next - 1));
+                // who opens the connection now has not closed it before it said anything: that was forged
+                this.fin = this.fin.filter(|fin| *fin != this.next);
+                forged_reset = closing;
             }
         } else if this.state == State::Unseen {
-            this.place(begin, State::Joining);
+            // numbers that begin with nothing at nothing are made by hand: nothing came before
+            let by_hand = segment.seq == 0 && acknowledged.is_none();
+            this.place(begin, if by_hand { State::Open } else { State::Joining });
+            this.from_start = by_hand;
         }
-        if segment.flags.has(TcpFlags::ACK)
+        if let Some(acknowledged) = acknowledged
             && !segment.flags.has(TcpFlags::RST)
             && other.state == State::Unseen
         {
-            other.place(segment.ack, if syn { State::Open } else { State::Joining });
+            other.place(acknowledged, if syn { State::Open } else { State::Joining });
             other.from_start = syn;
+        }
+        if forged_reset {
+            self.phase = Phase::Alive;
+            counters.resets_ignored += 1;
         }
         if syn && self.opener.is_none() {
             self.opener = Some(if answers { segment.direction.reverse() } else { segment.direction });
@@ -377,12 +413,13 @@ impl Flow {
     }
 
     fn take_acknowledgement(&mut self, stamp: Stamp, segment: &Segment<'_>) {
-        if !segment.flags.has(TcpFlags::ACK) || segment.flags.has(TcpFlags::RST) {
+        let Some(acknowledged) = acknowledgement(segment).filter(|_| !segment.flags.has(TcpFlags::RST))
+        else {
             return;
-        }
+        };
         let frame = self.frames;
         let (_, other) = self.pair(segment.direction);
-        let Some(position) = other.position(segment.ack) else { return };
+        let Some(position) = other.position(acknowledged) else { return };
         other.acknowledge(position, frame, stamp.clock);
     }
 
@@ -438,7 +475,7 @@ impl Flow {
         if segment.flags.has(TcpFlags::FIN) && this.fin.is_none() && (end >= this.next || joining) {
             (this.fin, this.fin_time) = (Some(end), stamp.time);
         }
-        let ack = if segment.flags.has(TcpFlags::ACK) { other.position(segment.ack) } else { None };
+        let ack = acknowledgement(segment).and_then(|number| other.position(number));
         let mut piece = Piece {
             start,
             bytes: Vec::new(),
@@ -466,4 +503,10 @@ impl Flow {
         }
         rewritten
     }
+}
+
+/// What a segment acknowledges. Hand-made captures leave the number at 0 in every segment, and then it says nothing; in
+/// a real one it is 0 once in four billion, and nothing is lost by not looking.
+fn acknowledgement(segment: &Segment<'_>) -> Option<u32> {
+    (segment.flags.has(TcpFlags::ACK) && segment.ack != 0).then_some(segment.ack)
 }

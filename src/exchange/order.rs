@@ -153,9 +153,14 @@ impl Asked {
         }
     }
 
-    pub(super) fn begin_answer(&mut self, status: u16, place: &Place) {
+    /// The request was one of HTTP/0.9: the line alone.
+    pub(super) fn is_simple(&self) -> bool {
+        self.call.protocol == Protocol::Http09 && self.call.headers.is_empty()
+    }
+
+    pub(super) fn begin_answer(&mut self, status: Option<u16>, place: &Place) {
         self.answer = Answer::Open;
-        self.call.status = Some(status);
+        self.call.status = status;
         if self.call.request.seen {
             if self.request_open {
                 self.call.anomalies.insert(Anomalies::EARLY_RESPONSE);
@@ -194,7 +199,7 @@ impl Asked {
 
     /// Whether a response at `place` may answer this request: it acknowledges something of the request, and the
     /// client had not heard it when it asked.
-    fn may_be_answered_at(&self, place: &Place) -> bool {
+    pub(super) fn may_be_answered_at(&self, place: &Place) -> bool {
         self.answer == Answer::Awaited
             && place.ack.is_none_or(|ack| ack > self.place.offset)
             && self.place.ack.is_none_or(|heard| place.offset >= heard)

@@ -126,9 +126,13 @@ impl Stream {
         }
     }
 
-    /// Whether bytes that come again differ from their first copy, as far as that is still remembered.
+    /// Whether bytes that come again differ from their first copy, as far as that is still remembered. Nobody takes
+    /// another copy of what was acknowledged; the garbage byte of a keep-alive probe stands there
+    /// (RFC 9293 §3.8.4).
     pub(super) fn differs_from_history(&self, start: u64, bytes: &[u8]) -> bool {
-        differs_at(self.history_start, &self.history, start, bytes)
+        let acked = self.acked.saturating_sub(start).min(bytes.len() as u64);
+        let open = bytes.get(acked as usize..).unwrap_or_default();
+        differs_at(self.history_start, &self.history, start + acked, open)
     }
 
     /// Gives memory back that an idle direction does not need.
@@ -147,9 +151,8 @@ impl Stream {
             return;
         }
         self.state = State::Open;
-        if let Some(first) = self.hold.first() {
-            self.next = self.next.min(first.start);
-        }
+        let held = self.hold.first().map(|piece| piece.start);
+        self.next = held.into_iter().chain(self.fin).fold(self.next, u64::min);
     }
 
     /// Takes the next piece if it is its turn and its cause was told: what its packet acknowledges lies before

@@ -11,7 +11,6 @@
 //! with a start line. Only there: in the middle of a segment anything may look like one.
 
 mod body;
-mod doubt;
 pub mod head;
 
 use crate::call::Anomalies;
@@ -33,6 +32,10 @@ pub struct Side {
     body: Body,
     cut: Option<Cut>,
     verdict: bool,
+    /// The response in hand answers a request that was not seen, perhaps a HEAD.
+    unasked: bool,
+    /// Blank lines in front of the message in hand, in bytes.
+    blank: u64,
     /// What came while a verdict was awaited.
     waiting: Vec<Waiting>,
     waiting_bytes: usize,
@@ -44,8 +47,6 @@ enum State {
     Between,
     Head,
     Body,
-    /// Behind the head of a response that may have no body.
-    Doubt,
     Lost,
     Verdict,
     Handed,
@@ -93,6 +94,8 @@ impl Side {
             body: Body::None,
             cut: None,
             verdict: false,
+            unasked: false,
+            blank: 0,
             waiting: Vec::new(),
             waiting_bytes: 0,
             last_time: Timestamp::ZERO,
@@ -135,7 +138,6 @@ impl Side {
                 State::Between => self.begin(&mut cursor),
                 State::Head => self.take_head(&mut cursor, deliver),
                 State::Body => self.take_body(&mut cursor, deliver),
-                State::Doubt => self.resolve_doubt(&mut cursor, deliver),
                 State::Lost => self.look_for_start(&mut cursor),
                 State::Verdict => self.wait(&mut cursor),
                 State::Handed => return,
@@ -156,7 +158,6 @@ impl Side {
                 self.lose(deliver);
             }
             State::Body => self.gap_in_body(gap, cut, deliver),
-            State::Doubt => self.gap_in_doubt(cut, deliver),
             State::Verdict => self.state = State::Handed,
             State::Lost | State::Handed => {}
         }
@@ -179,7 +180,6 @@ impl Side {
                 let time = closed.whole.then_some(self.last_time);
                 self.tell_end(closed.known.then_some(offset), time, closed.body_bytes, deliver);
             }
-            State::Doubt => self.end_in_doubt(offset, reason, cut, deliver),
             State::Between | State::Lost | State::Verdict | State::Handed => {}
         }
         self.state = State::Handed;
@@ -223,7 +223,7 @@ impl Side {
         // RFC 9112 §2.2: blank lines before a start line are ignored
         let blank = cursor.rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         if blank > 0 {
-            cursor.take(blank);
+            self.blank += cursor.take(blank).len() as u64;
         }
         if !cursor.rest.is_empty() {
             self.start_head(cursor, true);
@@ -298,19 +298,30 @@ impl Side {
                 cursor.rest = &[];
                 self.head = head;
             }
-            Progress::NotHttp => self.not_a_head(cursor, deliver),
+            Progress::NotHttp => {
+                head.truncate(before);
+                self.head = head;
+                self.not_a_head(cursor, deliver);
+            }
         }
     }
 
     /// What stands here is no start line.
     fn not_a_head(&mut self, cursor: &mut Cursor<'_>, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
-        cursor.rest = &[];
-        self.head.clear();
-        if self.place.in_sequence {
-            deliver(HttpEvent::Junk);
-            self.lose(deliver);
-        } else {
+        let before = std::mem::take(&mut self.head);
+        let blank = std::mem::take(&mut self.blank);
+        if !self.place.in_sequence {
+            cursor.rest = &[];
             self.state = State::Lost;
+        } else if deliver(HttpEvent::Junk(self.place)) == Expect::Headless {
+            self.body = Body::UntilClose { total: blank + before.len() as u64 };
+            self.state = State::Body;
+            if !before.is_empty() {
+                deliver(HttpEvent::Body { bytes: &before, time: self.place.time });
+            }
+        } else {
+            cursor.rest = &[];
+            self.lose(deliver);
         }
     }
 
@@ -325,6 +336,8 @@ impl Side {
         let head = Head { bytes, lines: &self.lines, place: self.place, cut: None };
         let expect = deliver(HttpEvent::Head(head));
         self.verdict = expect == Expect::Verdict;
+        self.unasked = expect == Expect::Unasked;
+        self.blank = 0;
         self.body = Body::after(&self.lines, expect);
         if expect == Expect::Switch {
             self.state = State::Handed;
@@ -340,7 +353,7 @@ impl Side {
         } else if self.body.is_at_end() {
             self.tell_end(Some(cursor.offset), Some(cursor.time), Some(0), deliver);
         } else {
-            self.state = if expect == Expect::Unasked { State::Doubt } else { State::Body };
+            self.state = State::Body;
         }
     }
 
@@ -368,6 +381,11 @@ impl Side {
     #[inline]
     fn take_body(&mut self, cursor: &mut Cursor<'_>, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
         let time = cursor.time;
+        if std::mem::take(&mut self.unasked) && self.has_no_body_after_all(cursor) {
+            self.body = Body::None;
+            self.tell_end(Some(cursor.offset), Some(self.place.time), Some(0), deliver);
+            return;
+        }
         match self.body.take(cursor.rest) {
             Take::Data(count) => {
                 let bytes = cursor.take(count);
@@ -390,8 +408,16 @@ impl Side {
         }
     }
 
+    /// Where the body would begin stands the next status line, at the start of a segment that acknowledges what the
+    /// client said since: the request, which was not seen, was a HEAD.
+    #[cold]
+    fn has_no_body_after_all(&self, cursor: &Cursor<'_>) -> bool {
+        cursor.boundary && cursor.ack > self.place.ack && self.lines.may_begin(cursor.rest)
+    }
+
     fn gap_in_body(&mut self, gap: &Gap, cut: Cut, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
         self.cut = self.cut.or(Some(cut));
+        self.unasked = false;
         let Some(skipped) = self.body.skip(gap.len) else {
             self.tell_end(None, None, None, deliver);
             self.lose(deliver);

@@ -17,7 +17,7 @@ impl Mirror {
     pub(crate) fn up(name: &str) -> Option<Self> {
         let ready = script(&["ready"]);
         if let Err(reason) = ready {
-            eprintln!("skipped: {reason}");
+            eprintln!("SKIPPED: {reason}");
             return None;
         }
         let name = format!("{name}{}", std::process::id() % 1_000_000);
@@ -138,7 +138,7 @@ pub(crate) fn has(tool: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).stdout(Stdio::null()).status();
     let found = found.is_ok_and(|status| status.success());
     if !found {
-        eprintln!("skipped: no {tool}");
+        eprintln!("SKIPPED: no {tool}");
     }
     found
 }
