@@ -101,6 +101,8 @@ pub enum Expect {
     Framing,
     /// No body (RFC 9110 §9.3.2, HEAD).
     NoBody,
+    /// The request is not known: if it was a HEAD, no body follows, otherwise as the head says.
+    Unasked,
     /// The connection is a tunnel from here on (RFC 9110 §9.3.6), or speaks another protocol (§7.8).
     Switch,
     /// What follows the message depends on its answer: a CONNECT, or a request to upgrade.

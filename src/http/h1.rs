@@ -32,6 +32,8 @@ pub struct Side {
     body: Body,
     cut: Option<Cut>,
     verdict: bool,
+    /// No byte came yet of a body that there may not be.
+    doubtful: bool,
     /// What came while a verdict was awaited.
     waiting: Vec<Waiting>,
     waiting_bytes: usize,
@@ -90,6 +92,7 @@ impl Side {
             body: Body::None,
             cut: None,
             verdict: false,
+            doubtful: false,
             waiting: Vec::new(),
             waiting_bytes: 0,
             last_time: Timestamp::ZERO,
@@ -168,6 +171,7 @@ impl Side {
         };
         match self.state {
             State::Head => self.cut_head(cut, deliver),
+            State::Body if self.doubtful => self.tell_end(None, None, None, deliver),
             State::Body => {
                 let closed = self.body.close(reason);
                 self.cut = self.cut.or((!closed.whole).then_some(cut));
@@ -314,6 +318,7 @@ impl Side {
         let head = Head { bytes, lines: &self.lines, place: self.place, cut: None };
         let expect = deliver(HttpEvent::Head(head));
         self.verdict = expect == Expect::Verdict;
+        self.doubtful = expect == Expect::Unasked;
         self.body = Body::after(&self.lines, expect);
         if expect == Expect::Switch {
             self.state = State::Handed;
@@ -357,6 +362,11 @@ impl Side {
     #[inline]
     fn take_body(&mut self, cursor: &mut Cursor<'_>, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
         let time = cursor.time;
+        if std::mem::take(&mut self.doubtful) && self.lines.may_begin(cursor.rest) {
+            // the answer to a HEAD, and the next one
+            self.tell_end(Some(cursor.offset), None, None, deliver);
+            return;
+        }
         match self.body.take(cursor.rest) {
             Take::Data(count) => {
                 let bytes = cursor.take(count);
@@ -381,7 +391,8 @@ impl Side {
 
     fn gap_in_body(&mut self, gap: &Gap, cut: Cut, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
         self.cut = self.cut.or(Some(cut));
-        let Some(skipped) = self.body.skip(gap.len) else {
+        let skipped = if std::mem::take(&mut self.doubtful) { None } else { self.body.skip(gap.len) };
+        let Some(skipped) = skipped else {
             self.tell_end(None, None, None, deliver);
             self.lose(deliver);
             return;

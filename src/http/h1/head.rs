@@ -8,7 +8,7 @@
 use memchr::memchr;
 
 use crate::call::{Anomalies, HeaderSpan, Span};
-use crate::http::sniff::{Sniffed, sniff};
+use crate::http::sniff::{Sniffed, begins_request, sniff};
 use crate::limits::HEADER_LINES_MAX;
 
 /// Which messages a direction sends.
@@ -175,10 +175,9 @@ impl Lines {
 
     /// Whether bytes at the start of a segment look like the beginning of a message.
     pub(super) fn may_begin(&self, bytes: &[u8]) -> bool {
-        let sniffed = sniff(bytes);
         match self.kind {
-            Kind::Request => sniffed == Sniffed::Request,
-            Kind::Response => sniffed == Sniffed::Response,
+            Kind::Request => begins_request(bytes),
+            Kind::Response => sniff(bytes) == Sniffed::Response,
         }
     }
 
