@@ -39,6 +39,7 @@ fn call() -> Call {
             seen: true,
             headers,
             head_whole: true,
+            plain: false,
             head_bytes,
             body_bytes: Some(body_bytes),
             facts: None,

@@ -23,6 +23,14 @@ use hold::Piece;
 use stream::{State, Stream};
 
 pub use arbitrary::read_arbitrary;
+/// What a segment changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// Nothing but an acknowledgement or a count: no chunk, no memory, no deadline.
+    Nothing,
+    /// Perhaps all of these.
+    Something,
+}
 
 /// When a frame came: its own time and the capture clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -216,13 +224,14 @@ struct Closing {
 
 /// One connection.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Flow {
-    streams: [Stream; 2],
-    phase: Phase,
     frames: u32,
-    joined_at: Timestamp,
+    phase: Phase,
     deadline: Timestamp,
+    joined_at: Timestamp,
     opener: Option<Direction>,
+    streams: [Stream; 2],
 }
 
 impl Default for Flow {
@@ -247,17 +256,20 @@ impl Flow {
         segment: &Segment<'_>,
         counters: &mut Counters,
         deliver: &mut impl FnMut(Direction, Chunk<'_>),
-    ) {
+    ) -> Pushed {
         counters.bytes_seen += segment.payload.len() as u64;
         self.frames = self.frames.wrapping_add(1);
         if self.phase == Phase::GivenUp {
             counters.bytes_discarded_given_up += segment.payload.len() as u64;
             self.watch_end(segment);
-            return;
+            return if self.phase == Phase::GivenUp { Pushed::Nothing } else { Pushed::Something };
         }
         if !self.pass_in_order(stamp, segment, counters, deliver) {
             self.push_slowly(stamp, segment, counters, deliver);
+        } else if segment.payload.is_empty() {
+            return Pushed::Nothing;
         }
+        Pushed::Something
     }
 
     /// The plain case, without a copy: an open flow, nothing waits, the next bytes, no flag but ACK and PSH.
@@ -275,15 +287,10 @@ impl Flow {
         }
         let frame = self.frames;
         let (this, other) = self.pair(segment.direction);
-        let expected = this.state == State::Open && this.next as u32 == segment.seq && this.fin.is_none();
-        let causal = other.state == State::Open && segment.ack.wrapping_sub(other.next as u32) as i32 <= 0;
-        if !expected
-            || !causal
-            || this.first.is_none()
-            || !this.hold.is_empty()
-            || !other.hold.is_empty()
-            || this.acked > this.next
-        {
+        // an acknowledgement of 0 may be none: see `acknowledgement`
+        let expected = segment.ack != 0 && this.in_order && this.next as u32 == segment.seq;
+        let causal = other.in_order && segment.ack.wrapping_sub(other.next as u32) as i32 <= 0;
+        if !expected || !causal {
             return false;
         }
         let Some(ack) = other.position(segment.ack) else { return false };
@@ -329,6 +336,12 @@ impl Flow {
         self.set_deadline();
     }
 
+    /// Captured bytes that wait for their turn.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.hold.bytes() as u64).sum()
+    }
+
     fn stream(&self, direction: Direction) -> &Stream {
         let [up, down] = &self.streams;
         match direction {
@@ -348,12 +361,14 @@ impl Flow {
     /// Learns where the streams begin.
     fn place_streams(&mut self, stamp: Stamp, segment: &Segment<'_>, counters: &mut Counters) {
         let first = self.streams.iter().all(|stream| stream.state == State::Unseen);
-        let frame = self.frames;
+        let (frame, mut forged_reset) = (self.frames, false);
+        let closing = matches!(self.phase, Phase::Closing(closing) if closing.direction == segment.direction);
         let (this, other) = self.pair(segment.direction);
         this.last_frame = frame;
         let syn = segment.flags.has(TcpFlags::SYN);
         let answers = segment.flags.has(TcpFlags::ACK);
         let begin = segment.seq.wrapping_add(u32::from(syn));
+        let acknowledged = acknowledgement(segment);
         if syn && matches!(this.state, State::Unseen | State::Joining) {
             let held_lower = this.state == State::Joining
                 && this
@@ -366,16 +381,26 @@ impl Flow {
                     _ => this.place(begin, State::Open),
                 }
                 (this.state, this.from_start, this.syn) = (State::Open, true, Some(this.next - 1));
+                // who opens the connection now has not closed it before it said anything: that was forged
+                this.fin = this.fin.filter(|fin| *fin != this.next);
+                forged_reset = closing;
             }
         } else if this.state == State::Unseen {
-            this.place(begin, State::Joining);
+            // numbers that begin with nothing at nothing are made by hand: nothing came before
+            let by_hand = segment.seq == 0 && acknowledged.is_none();
+            this.place(begin, if by_hand { State::Open } else { State::Joining });
+            this.from_start = by_hand;
         }
-        if segment.flags.has(TcpFlags::ACK)
+        if let Some(acknowledged) = acknowledged
             && !segment.flags.has(TcpFlags::RST)
             && other.state == State::Unseen
         {
-            other.place(segment.ack, if syn { State::Open } else { State::Joining });
+            other.place(acknowledged, if syn { State::Open } else { State::Joining });
             other.from_start = syn;
+        }
+        if forged_reset {
+            self.phase = Phase::Alive;
+            counters.resets_ignored += 1;
         }
         if syn && self.opener.is_none() {
             self.opener = Some(if answers { segment.direction.reverse() } else { segment.direction });
@@ -387,12 +412,13 @@ impl Flow {
     }
 
     fn take_acknowledgement(&mut self, stamp: Stamp, segment: &Segment<'_>) {
-        if !segment.flags.has(TcpFlags::ACK) || segment.flags.has(TcpFlags::RST) {
+        let Some(acknowledged) = acknowledgement(segment).filter(|_| !segment.flags.has(TcpFlags::RST))
+        else {
             return;
-        }
+        };
         let frame = self.frames;
         let (_, other) = self.pair(segment.direction);
-        let Some(position) = other.position(segment.ack) else { return };
+        let Some(position) = other.position(acknowledged) else { return };
         other.acknowledge(position, frame, stamp.clock);
     }
 
@@ -448,7 +474,7 @@ impl Flow {
         if segment.flags.has(TcpFlags::FIN) && this.fin.is_none() && (end >= this.next || joining) {
             (this.fin, this.fin_time) = (Some(end), stamp.time);
         }
-        let ack = if segment.flags.has(TcpFlags::ACK) { other.position(segment.ack) } else { None };
+        let ack = acknowledgement(segment).and_then(|number| other.position(number));
         let mut piece = Piece {
             start,
             bytes: Vec::new(),
@@ -476,4 +502,10 @@ impl Flow {
         }
         rewritten
     }
+}
+
+/// What a segment acknowledges. Hand-made captures leave the number at 0 in every segment, and then it says nothing; in
+/// a real one it is 0 once in four billion, and nothing is lost by not looking.
+fn acknowledgement(segment: &Segment<'_>) -> Option<u32> {
+    (segment.flags.has(TcpFlags::ACK) && segment.ack != 0).then_some(segment.ack)
 }

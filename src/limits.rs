@@ -67,6 +67,13 @@ pub const SLOT_MS: u64 = 20;
 /// asked rarely enough not to count.
 pub const LIVE_BATCH_FRAMES: usize = 256;
 
+/// Slots without a frame after which a capture ends though the kernel counted more frames than it handed over.
+pub const LIVE_END_SLOTS: u32 = 25;
+/// Live, the sensor tells of itself this often, in event time.
+pub const REPORT_NS: u64 = 10_000_000_000;
+/// Lines of a round whose memory is kept for the next ones; a longer text comes after a stall alone.
+pub const LINES_SPARE_BYTES_MAX: usize = 8 << 20;
+
 // ---- wire ----
 
 /// Headers of encapsulation that are opened before a packet is given up: a mirror in a tunnel in an overlay needs
@@ -129,7 +136,14 @@ pub const ROUND_FRAMES: u64 = 2048;
 pub const ROUNDS_QUEUED: usize = 4;
 /// Segments of tunnelled and fragmented flows that wait for their owner in live capture: a slot at full line rate.
 pub const HANDED_OVER_MAX: usize = 16 << 10;
-/// Slots of live capture whose lines wait for the merge: a second and more of a stalled publisher.
+/// Slots that a segment waits for those that came before it another way: a block of the ring that is not full is
+/// handed over after one slot, two if the timer had just run.
+pub const MAIL_WAIT_SLOTS: u64 = 3;
+/// Slots after the last segment from another worker until a worker's own segments wait no more: a second.
+pub const MAIL_ACTIVE_SLOTS: u64 = 50;
+/// Segments that may wait so; beyond, all are taken at once. With full payload they are 100 MB.
+pub const MAIL_SEGMENTS_MAX: usize = 64 << 10;
+/// Slots of live capture whose lines wait for the merge, for each worker: a second and more of a stalled publisher.
 pub const SLOTS_QUEUED: usize = 64;
 /// Bytes of lines that a worker keeps while the merge is behind, before it drops the lines of whole slots.
 pub const LINES_BEHIND_BYTES_MAX: usize = 64 << 20;
@@ -164,8 +178,8 @@ pub const LOOK_BYTES: usize = 32;
 pub const PIPELINE_MAX: usize = 1024;
 /// Calls that a worker keeps for use again.
 pub const SPARE_CALLS: usize = 64;
-/// The largest buffer of such a call; heads have 1 KiB to 8 KiB, and those of an attack are not kept.
-pub const SPARE_CALL_BYTES_MAX: usize = 32 << 10;
+/// The largest buffer that is kept with a spare call: both heads of a usual call, four times over.
+pub const SPARE_CALL_BYTES_MAX: usize = 16 << 10;
 
 // ---- content ----
 

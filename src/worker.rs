@@ -325,6 +325,12 @@ impl Worker {
         self.table.len()
     }
 
+    /// Captured bytes that wait for their turn in the flows; none at the end.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.table.held_bytes()
+    }
+
     /// Connections that were given up, by protocol.
     #[must_use]
     pub const fn given_up(&self) -> &BTreeMap<&'static str, GivenUp> {

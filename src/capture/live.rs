@@ -69,6 +69,8 @@ pub struct Socket {
     link: LinkType,
     fanout: Fanout,
     stats: Stats,
+    /// Frames that were handed over since counting began.
+    delivered: u64,
     /// libpcap's counters have 32 bits, and they wrap within the hour on a fast link.
     last: [u32; 3],
     /// Whether the interface was found down when it was last looked at.
@@ -134,6 +136,21 @@ impl Socket {
         Ok(round)
     }
 
+    /// Takes no further frame, and reads what the kernel took until now: at the end of a capture, so that its books
+    /// close however much traffic goes on.
+    pub fn finish(&mut self, mut deliver: impl FnMut(Frame<'_>)) -> Result<(), ReadError> {
+        kernel::close_gate(self.descriptor()).map_err(|error| self.failed(error.to_string()))?;
+        for quiet in 0..limits::LIVE_END_SLOTS {
+            // A block of the ring that was begun is handed over after a slot or two.
+            while self.round(&mut deliver)?.frames > 0 {}
+            let stats = self.stats()?;
+            if quiet > 0 && stats.received == self.delivered + stats.dropped {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// What the kernel counted until now.
     pub fn stats(&mut self) -> Result<Stats, ReadError> {
         let now = self.capture.stats().map_err(|error| self.failed(error::said(&error)))?;
@@ -174,7 +191,16 @@ impl Socket {
         capture.filter(LET_NOTHING_PASS, false).map_err(refused)?;
         let link = link_type(capture.get_datalink());
         let (stats, last) = (Stats::default(), [0; 3]);
-        Ok(Self { capture, interface: interface.into(), link, fanout, stats, last, down: false })
+        Ok(Self {
+            capture,
+            interface: interface.into(),
+            link,
+            fanout,
+            stats,
+            delivered: 0,
+            last,
+            down: false,
+        })
     }
 
     /// Hands over what is in the ring, a batch at most, so that the end of a slot is noticed.
@@ -186,7 +212,9 @@ impl Socket {
             round.newest = round.newest.max(Some(frame.time));
             deliver(frame);
         });
-        read.map_err(|error| self.failed(error::said(&error)))
+        let frames = read.map_err(|error| self.failed(error::said(&error)))?;
+        self.delivered += frames as u64;
+        Ok(frames)
     }
 
     /// Throws away what the ring holds.
@@ -198,7 +226,7 @@ impl Socket {
     /// What was counted until now belongs to nobody.
     fn forget_counts(&mut self) -> Result<(), OpenError> {
         self.stats().map_err(OpenError::Read)?;
-        self.stats = Stats::default();
+        (self.stats, self.delivered) = (Stats::default(), 0);
         Ok(())
     }
 

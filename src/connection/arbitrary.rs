@@ -177,8 +177,7 @@ fn check(finished: &Finished<'_>, ids: &mut HashSet<u128>) {
             assert!(message.head_whole && message.body_bytes.is_some(), "{call:?}");
         }
     }
-    for (message, body) in
-        [(&call.request, finished.request_body), (&call.response, finished.response_body)]
+    for (message, body) in [(&call.request, finished.request_body), (&call.response, finished.response_body)]
     {
         let Some(body) = body else { continue };
         assert_eq!(message.body_bytes, Some(body.len() as u64), "a body that is handed on is whole");

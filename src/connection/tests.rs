@@ -97,7 +97,9 @@ fn play(parts: &[Part], setting: Setting) -> (Vec<Told>, Option<Record>) {
         let index = part.direction.index();
         connection.segment(Stamp { time: time(part.turn), clock: time(part.turn) }, &carrier(key, part));
         let mut tell = |chunk: Chunk<'_>| {
-            connection.chunk(&key, &mut desk, part.direction, chunk, &mut |finished| told.push(Told::new(finished)));
+            connection.chunk(&key, &mut desk, part.direction, chunk, &mut |finished| {
+                told.push(Told::new(finished))
+            });
         };
         let offset = ORIGIN[index] + part.at as u64;
         if !std::mem::replace(&mut started[index], true) {

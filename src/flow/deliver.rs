@@ -46,11 +46,6 @@ impl Flow {
         up.memory() + down.memory()
     }
 
-    /// Payload bytes that wait for their turn.
-    pub(super) fn held_bytes(&self) -> u64 {
-        self.streams.iter().map(|stream| stream.hold.bytes() as u64).sum()
-    }
-
     /// A SYN that belongs to another connection than the one that is known: the ports are used again.
     #[must_use]
     pub fn is_replaced_by(&self, segment: &Segment<'_>) -> bool {
@@ -347,6 +342,7 @@ impl Flow {
     }
 
     pub(super) fn set_deadline(&mut self) {
+        self.streams.iter_mut().for_each(super::stream::Stream::note_order);
         let mut deadline = Timestamp::MAX;
         for stream in &self.streams {
             if stream.state == State::Joining {

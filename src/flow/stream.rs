@@ -32,32 +32,35 @@ const ORIGIN: u64 = 1 << 32;
 /// Farther away than this a sequence number belongs to something else: the largest window is 1 GiB (RFC 7323 §2.2).
 const WINDOW: i64 = 1 << 30;
 
-/// One direction.
+/// One direction. What the plain case needs stands first, in one line of the cache.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Stream {
-    pub(super) state: State,
     /// Position of the next byte to deliver.
     pub(super) next: u64,
+    /// Highest position that the other side acknowledged.
+    pub(super) acked: u64,
+    history: Vec<u8>,
+    history_start: u64,
+    /// The flow's last frame that this side sent.
+    pub(super) last_frame: u32,
+    pub(super) state: State,
+    /// Open, told of, and nothing about it waits: the next bytes can pass as they come.
+    pub(super) in_order: bool,
     /// The beginning of the stream was seen: `next` counts from the SYN.
     pub(super) from_start: bool,
     /// Position of the SYN, where one was seen.
     pub(super) syn: Option<u64>,
     /// Position of the first byte that was told.
     pub(super) first: Option<u64>,
-    /// Highest position that the other side acknowledged.
-    pub(super) acked: u64,
     /// Since when `acked` is beyond `next`: the flow's frame and the capture clock.
     pub(super) acked_beyond: Option<(u32, Timestamp)>,
     /// Position of the FIN.
     pub(super) fin: Option<u64>,
     /// When the FIN came.
     pub(super) fin_time: Timestamp,
-    /// The flow's last frame that this side sent.
-    pub(super) last_frame: u32,
     /// What waits.
     pub(super) hold: Hold,
-    history: Vec<u8>,
-    history_start: u64,
 }
 
 impl Stream {
@@ -71,6 +74,15 @@ impl Stream {
     pub(super) fn position(&self, seq: u32) -> Option<u64> {
         let distance = i64::from(seq.wrapping_sub(self.next as u32) as i32);
         if distance.abs() > WINDOW { None } else { self.next.checked_add_signed(distance) }
+    }
+
+    /// Keeps `in_order` true to the rest.
+    pub(super) fn note_order(&mut self) {
+        self.in_order = self.state == State::Open
+            && self.first.is_some()
+            && self.fin.is_none()
+            && self.hold.is_empty()
+            && self.acked <= self.next;
     }
 
     /// The hole at `next`: its end, if one is there; what waits, was acknowledged or is the FIN shows it. A piece that waits at `next` for its cause leaves none.

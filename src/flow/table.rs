@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 
 use hashbrown::HashTable;
 
-use super::{Chunk, Counters, EndReason, Flow, Stamp};
+use super::{Chunk, Counters, EndReason, Flow, Pushed, Stamp};
 use crate::limits::{CLOSED_NS, EMPTY_NS_MAX, IDLE_NS_MAX};
 use crate::time::Timestamp;
 use crate::wire::{Direction, FlowKey, Segment};
@@ -40,15 +40,17 @@ pub trait Host {
     fn memory(&self, beside: &Self::Beside) -> usize;
 }
 
+/// What every frame of the flow touches stands first.
+#[repr(C)]
 struct Slot<B> {
     key: FlowKey,
+    has_payload: bool,
     hash: u64,
+    last: Timestamp,
+    over_since: Option<Timestamp>,
     flow: Flow,
     beside: B,
     first: Timestamp,
-    last: Timestamp,
-    over_since: Option<Timestamp>,
-    has_payload: bool,
     /// The earliest entry of the queue that will look at this slot.
     queued: Timestamp,
     memory: usize,
@@ -101,6 +103,12 @@ impl<B> Table<B> {
         self.memory
     }
 
+    /// Captured bytes of all flows that wait for their turn.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.slots.iter().flatten().map(|slot| slot.flow.held_bytes()).sum()
+    }
+
     /// Flows that are in the table.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -127,10 +135,12 @@ impl<B> Table<B> {
         slot.has_payload |= !segment.payload.is_empty();
         host.segment(&mut slot.beside, stamp, segment);
         let (key, beside) = (&slot.key, &mut slot.beside);
-        slot.flow.push(stamp, segment, &mut self.counters, &mut |direction, chunk| {
+        let pushed = slot.flow.push(stamp, segment, &mut self.counters, &mut |direction, chunk| {
             host.chunk(key, beside, direction, chunk);
         });
-        self.settle(host, index, stamp.clock);
+        if pushed == Pushed::Something {
+            self.settle(host, index, stamp.clock);
+        }
     }
 
     /// Fires what is due up to `clock` on flows that no frame touches.
@@ -174,8 +184,7 @@ impl<B> Table<B> {
             slot.queued = due(slot);
             self.queue.push(Reverse((slot.queued, self.touched, slot.generation)));
         }
-        let held: u64 = self.slots.iter().flatten().map(|slot| slot.flow.held_bytes()).sum();
-        let lost = self.counters.bytes_seen.saturating_sub(self.counters.bytes_booked() + held);
+        let lost = self.counters.bytes_seen.saturating_sub(self.counters.bytes_booked() + self.held_bytes());
         self.counters.bytes_discarded_failed += lost;
     }
 

@@ -32,8 +32,10 @@ pub struct Side {
     body: Body,
     cut: Option<Cut>,
     verdict: bool,
-    /// No byte came yet of a body that there may not be.
-    doubtful: bool,
+    /// The response in hand answers a request that was not seen, perhaps a HEAD.
+    unasked: bool,
+    /// Blank lines in front of the message in hand, in bytes.
+    blank: u64,
     /// What came while a verdict was awaited.
     waiting: Vec<Waiting>,
     waiting_bytes: usize,
@@ -92,7 +94,8 @@ impl Side {
             body: Body::None,
             cut: None,
             verdict: false,
-            doubtful: false,
+            unasked: false,
+            blank: 0,
             waiting: Vec::new(),
             waiting_bytes: 0,
             last_time: Timestamp::ZERO,
@@ -135,7 +138,7 @@ impl Side {
                 State::Between => self.begin(&mut cursor),
                 State::Head => self.take_head(&mut cursor, deliver),
                 State::Body => self.take_body(&mut cursor, deliver),
-                State::Lost => self.look_for_start(&mut cursor),
+                State::Lost => self.look_for_start(&mut cursor, deliver),
                 State::Verdict => self.wait(&mut cursor),
                 State::Handed => return,
             }
@@ -156,7 +159,8 @@ impl Side {
             }
             State::Body => self.gap_in_body(gap, cut, deliver),
             State::Verdict => self.state = State::Handed,
-            State::Lost | State::Handed => {}
+            State::Lost => self.lose(deliver),
+            State::Handed => {}
         }
     }
 
@@ -171,7 +175,7 @@ impl Side {
         };
         match self.state {
             State::Head => self.cut_head(cut, deliver),
-            State::Body if self.doubtful => self.tell_end(None, None, None, deliver),
+            State::Body if self.unasked => self.tell_end(None, None, None, deliver),
             State::Body => {
                 let closed = self.body.close(reason);
                 self.cut = self.cut.or((!closed.whole).then_some(cut));
@@ -187,11 +191,16 @@ impl Side {
     pub fn resume(&mut self, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
         if self.state == State::Verdict {
             self.state = State::Between;
-            self.waiting_bytes = 0;
-            for held in std::mem::take(&mut self.waiting) {
-                let Waiting { offset, bytes, time, ack, boundary } = held;
-                self.data(&Data { offset, bytes: &bytes, time, ack, boundary }, deliver);
-            }
+            self.take_up(deliver);
+        }
+    }
+
+    /// Reads what waited.
+    fn take_up(&mut self, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
+        self.waiting_bytes = 0;
+        for held in std::mem::take(&mut self.waiting) {
+            let Waiting { offset, bytes, time, ack, boundary } = held;
+            self.data(&Data { offset, bytes: &bytes, time, ack, boundary }, deliver);
         }
     }
 
@@ -216,7 +225,7 @@ impl Side {
         // RFC 9112 §2.2: blank lines before a start line are ignored
         let blank = cursor.rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         if blank > 0 {
-            cursor.take(blank);
+            self.blank += cursor.take(blank).len() as u64;
         }
         if !cursor.rest.is_empty() {
             self.start_head(cursor, true);
@@ -233,11 +242,13 @@ impl Side {
         self.state = State::Head;
     }
 
-    fn look_for_start(&mut self, cursor: &mut Cursor<'_>) {
+    fn look_for_start(&mut self, cursor: &mut Cursor<'_>, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
         if cursor.boundary && self.lines.may_begin(cursor.rest) {
             self.start_head(cursor, false);
         } else {
+            // what goes by unread may hide messages like what is missing
             cursor.rest = &[];
+            deliver(HttpEvent::Lost);
         }
     }
 
@@ -291,19 +302,30 @@ impl Side {
                 cursor.rest = &[];
                 self.head = head;
             }
-            Progress::NotHttp => self.not_a_head(cursor, deliver),
+            Progress::NotHttp => {
+                head.truncate(before);
+                self.head = head;
+                self.not_a_head(cursor, deliver);
+            }
         }
     }
 
     /// What stands here is no start line.
     fn not_a_head(&mut self, cursor: &mut Cursor<'_>, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
-        cursor.rest = &[];
-        self.head.clear();
-        if self.place.in_sequence {
-            deliver(HttpEvent::Junk);
-            self.lose(deliver);
-        } else {
+        let before = std::mem::take(&mut self.head);
+        let blank = std::mem::take(&mut self.blank);
+        if !self.place.in_sequence {
+            cursor.rest = &[];
             self.state = State::Lost;
+        } else if deliver(HttpEvent::Junk(self.place)) == Expect::Headless {
+            self.body = Body::UntilClose { total: blank + before.len() as u64 };
+            self.state = State::Body;
+            if !before.is_empty() {
+                deliver(HttpEvent::Body { bytes: &before, time: self.place.time });
+            }
+        } else {
+            cursor.rest = &[];
+            self.lose(deliver);
         }
     }
 
@@ -318,7 +340,8 @@ impl Side {
         let head = Head { bytes, lines: &self.lines, place: self.place, cut: None };
         let expect = deliver(HttpEvent::Head(head));
         self.verdict = expect == Expect::Verdict;
-        self.doubtful = expect == Expect::Unasked;
+        self.unasked = expect == Expect::Unasked;
+        self.blank = 0;
         self.body = Body::after(&self.lines, expect);
         if expect == Expect::Switch {
             self.state = State::Handed;
@@ -350,6 +373,7 @@ impl Side {
         let head = std::mem::take(&mut self.head);
         let whole_lines = head.get(..self.lines.whole_lines()).unwrap_or_default();
         if self.lines.has_start() {
+            self.lines.end_early(head.get(whole_lines.len()).copied());
             self.lines.inspect(whole_lines);
             let event = Head { bytes: whole_lines, lines: &self.lines, place: self.place, cut: Some(cut) };
             deliver(HttpEvent::Head(event));
@@ -362,9 +386,9 @@ impl Side {
     #[inline]
     fn take_body(&mut self, cursor: &mut Cursor<'_>, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
         let time = cursor.time;
-        if std::mem::take(&mut self.doubtful) && self.lines.may_begin(cursor.rest) {
-            // the answer to a HEAD, and the next one
-            self.tell_end(Some(cursor.offset), None, None, deliver);
+        if std::mem::take(&mut self.unasked) && self.has_no_body_after_all(cursor) {
+            self.body = Body::None;
+            self.tell_end(Some(cursor.offset), Some(self.place.time), Some(0), deliver);
             return;
         }
         match self.body.take(cursor.rest) {
@@ -389,9 +413,16 @@ impl Side {
         }
     }
 
+    /// Where the body would begin stands the next status line, at the start of a segment that acknowledges what the
+    /// client said since: the request, which was not seen, was a HEAD.
+    #[cold]
+    fn has_no_body_after_all(&self, cursor: &Cursor<'_>) -> bool {
+        cursor.boundary && cursor.ack > self.place.ack && self.lines.may_begin(cursor.rest)
+    }
+
     fn gap_in_body(&mut self, gap: &Gap, cut: Cut, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
         self.cut = self.cut.or(Some(cut));
-        let skipped = if std::mem::take(&mut self.doubtful) { None } else { self.body.skip(gap.len) };
+        let skipped = if std::mem::take(&mut self.unasked) { None } else { self.body.skip(gap.len) };
         let Some(skipped) = skipped else {
             self.tell_end(None, None, None, deliver);
             self.lose(deliver);

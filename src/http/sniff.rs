@@ -35,6 +35,11 @@ const METHODS: [&[u8]; 12] = [
     b"MKCOL",
 ];
 
+/// A method that only HTTP has.
+pub(super) fn is_known_method(method: &[u8]) -> bool {
+    METHODS.contains(&method)
+}
+
 /// First bytes that a protocol always has, and its name.
 const PREFIXES: [(&[u8], &str); 38] = [
     (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "h2"),
@@ -51,8 +56,8 @@ const PREFIXES: [(&[u8], &str); 38] = [
     (b"NICK ", "irc"),
     (b"<?xml", "xml-stream"),
     (b"<stream:", "xmpp"),
-    (b"ICY 200", "shoutcast"),
     (b"RTSP/1.0", "rtsp"),
+    (b"ICAP/1.0", "icap"),
     (b"SIP/2.0", "sip"),
     (b"INVITE sip:", "sip"),
     (b"REGISTER sip:", "sip"),
@@ -83,7 +88,8 @@ pub fn sniff(bytes: &[u8]) -> Sniffed {
     if bytes.len() < 7 && b"HTTP/1.".starts_with(bytes) {
         return Sniffed::Short;
     }
-    if begins_status_line(bytes) {
+    // SHOUTcast servers answer HTTP with `ICY 200 OK`
+    if begins_status_line(bytes) || bytes.starts_with(b"ICY 200") {
         return Sniffed::Response;
     }
     if let Some((_, name)) = PREFIXES.iter().find(|(prefix, _)| bytes.starts_with(prefix)) {
@@ -103,7 +109,7 @@ pub fn sniff(bytes: &[u8]) -> Sniffed {
 #[must_use]
 pub fn begins_request(bytes: &[u8]) -> bool {
     let method = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
-    METHODS.contains(&method) && sniff(bytes) == Sniffed::Request
+    is_known_method(method) && sniff(bytes) == Sniffed::Request
 }
 
 /// RFC 9112 §4, as far as it came: the version alone also ends every request line.
@@ -135,8 +141,15 @@ fn request(bytes: &[u8]) -> Sniffed {
 
 /// The target tells what the method can't: RTSP and SIP have the same start lines.
 fn by_target(method: &[u8], target: &[u8]) -> Sniffed {
-    for (prefix, name) in [(&b"rtsp:"[..], "rtsp"), (b"rtspu:", "rtsp"), (b"sip:", "sip"), (b"sips:", "sip")]
-    {
+    // an ICAP message carries heads of HTTP that nobody sent on this connection (RFC 3507 §4.4)
+    for (prefix, name) in [
+        (&b"rtsp:"[..], "rtsp"),
+        (b"rtspu:", "rtsp"),
+        (b"sip:", "sip"),
+        (b"sips:", "sip"),
+        (b"icap:", "icap"),
+        (b"icaps:", "icap"),
+    ] {
         if target.starts_with(prefix) {
             return Sniffed::Named(name);
         }
@@ -150,7 +163,7 @@ fn by_target(method: &[u8], target: &[u8]) -> Sniffed {
     if method == b"PROXY" && (target.starts_with(b"TCP") || target.starts_with(b"UNKNOWN")) {
         return Sniffed::Carrier("proxy-protocol");
     }
-    let known = METHODS.contains(&method);
+    let known = is_known_method(method);
     let absolute = target.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"http"));
     let usual = matches!(target.first(), Some(b'/' | b'*')) || absolute;
     if known || usual {
@@ -183,7 +196,7 @@ fn binary(bytes: &[u8]) -> Sniffed {
         [4, 1 | 2, ..] if bytes.len() >= 9 => Sniffed::Carrier("socks"),
         [5, methods @ 1..=8, ..] if bytes.len() == 2 + *methods as usize => Sniffed::Carrier("socks"),
         [5, 0 | 2 | 0xff] => Sniffed::Carrier("socks"),
-        [first, ..] if bytes.len() < 9 && !first.is_ascii_alphabetic() => Sniffed::Short,
+        _ if bytes.len() < 9 && bytes.iter().any(u8::is_ascii_control) => Sniffed::Short,
         _ if bytes.len() < 3 => Sniffed::Short,
         _ => Sniffed::Unknown,
     }

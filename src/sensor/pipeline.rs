@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use super::publisher::Publisher;
 use super::report::WorkerBooks;
 use crate::analysis::Analysis;
-use crate::limits::ROUNDS_QUEUED;
+use crate::limits::{LINES_SPARE_BYTES_MAX, ROUNDS_QUEUED};
 use crate::merge::{Merge, Merged};
 use crate::time::Timestamp;
 use crate::worker::{Lines, Segments, Worker};
@@ -85,11 +85,12 @@ fn work(
     WorkerBooks::of(&worker)
 }
 
-/// Starts the publisher.
+/// Starts the publisher. `beside` is done after each round, and when none comes.
 pub(super) fn start_publisher(
     mut publisher: Publisher,
     rounds: Receiver<Merged>,
     lines_back: Vec<Sender<Lines>>,
+    mut beside: impl FnMut(&mut Publisher) + Send + 'static,
 ) -> std::io::Result<JoinHandle<Publisher>> {
     const IDLE: Duration = Duration::from_millis(100);
     std::thread::Builder::new().name("publisher".to_owned()).spawn(move || {
@@ -98,13 +99,17 @@ pub(super) fn start_publisher(
                 Ok(mut merged) => {
                     publisher.publish(&mut merged);
                     for (mut lines, back) in merged.batches.into_iter().zip(&lines_back) {
-                        lines.clear();
-                        drop(back.send(lines));
+                        // no memory to give back, or so much that a stall must have made it
+                        if (1..=LINES_SPARE_BYTES_MAX).contains(&lines.text.capacity()) {
+                            lines.clear();
+                            drop(back.send(lines));
+                        }
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => publisher.idle(),
                 Err(RecvTimeoutError::Disconnected) => return publisher,
             }
+            beside(&mut publisher);
         }
     })
 }

@@ -24,6 +24,8 @@ pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
     let options = Options { filter: config.shared.filter.clone() };
     let mut files = Files::open(&config.files, &options).map_err(Failure::Open)?;
     if files.opened() == 0 {
+        // what is wrong with a file is said when it is read
+        while files.next().is_some() {}
         for problem in files.problems() {
             super::say(&problem.to_string());
         }
@@ -36,10 +38,11 @@ pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
     let workers = Workers::start(workers).map_err(Failure::System)?;
     let (rounds, merged) = bounded(ROUNDS_QUEUED);
     let merge = start_merge(analysis, workers.answers, rounds).map_err(Failure::System)?;
-    let publisher = start_publisher(publisher, merged, workers.lines_back).map_err(Failure::System)?;
+    let publisher =
+        start_publisher(publisher, merged, workers.lines_back, |_| ()).map_err(Failure::System)?;
 
     let mut reader = Reader::new(workers.inputs.len(), books.seed);
-    reader.read(&mut files, &workers.inputs, &workers.used, &stop, &progress);
+    let to_the_end = reader.read(&mut files, &workers.inputs, &workers.used, &stop, &progress);
     drop(workers.inputs);
     for thread in workers.threads {
         books.add_worker(thread.join().map_err(|_| Failure::Thread)?);
@@ -48,6 +51,10 @@ pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
     let publisher = publisher.join().map_err(|_| Failure::Thread)?;
     progress.finish();
     books.read_files(config, &files, reader.summary(&files));
+    if !to_the_end {
+        let read = files.counters.frames;
+        books.problem(format!("stopped before the end of the input, after {read} frames"));
+    }
     books.conclude(publisher, &config.shared)
 }
 
@@ -76,6 +83,7 @@ impl Reader {
         }
     }
 
+    /// Whether it came to the end.
     fn read(
         &mut self,
         files: &mut Files,
@@ -83,12 +91,13 @@ impl Reader {
         used: &crossbeam_channel::Receiver<Segments>,
         stop: &Arc<AtomicBool>,
         progress: &Progress,
-    ) {
-        let mut position = 0;
+    ) -> bool {
+        let (mut position, mut to_the_end) = (0, true);
         while let Some((located, block)) = files.next() {
             self.frame(&located, block);
             if self.ordinal.is_multiple_of(ROUND_FRAMES) {
                 if !self.send(inputs, used, false) || stopped(stop) {
+                    to_the_end = false;
                     break;
                 }
                 let now = files.position_bytes();
@@ -98,6 +107,7 @@ impl Reader {
         }
         self.wire.advance(self.clock);
         self.send(inputs, used, true);
+        to_the_end
     }
 
     #[inline]
@@ -111,7 +121,7 @@ impl Reader {
         let (batches, current) = (&mut self.batches, &mut self.current);
         self.wire.push(self.clock, &frame, |segment| {
             let hash = segment.flow.hash(seed);
-            let owner = ((hash >> 32) * batches.len() as u64 >> 32) as usize;
+            let owner = (((hash >> 32) * batches.len() as u64) >> 32) as usize;
             let (Some(batch), Some(current)) = (batches.get_mut(owner), current.get_mut(owner)) else {
                 return;
             };
@@ -154,12 +164,14 @@ impl Reader {
 
     fn summary(&self, files: &Files) -> Read {
         Read {
+            received: files.counters.frames,
             frames: files.counters.frames,
             bytes: files.counters.bytes,
             first: self.first,
             clock: self.clock,
             wire: *self.wire.counters(),
             kernel_dropped: 0,
+            left_in_ring: 0,
         }
     }
 }

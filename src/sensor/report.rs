@@ -7,10 +7,12 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
+use super::live::Report;
 use super::publisher::{Publisher, sensor_record};
 use super::{Failure, say};
 use crate::capture::file::Files;
-use crate::config::{CaptureConfig, Config, ReplayConfig};
+use crate::capture::live::Stats;
+use crate::config::{Config, ReplayConfig};
 use crate::publish::{Kind, SinkError};
 use crate::time::Timestamp;
 use crate::worker::{self, Worker};
@@ -22,6 +24,8 @@ mod overview;
 pub(super) struct WorkerBooks {
     calls: worker::Counters,
     flow: flow::Counters,
+    /// Bytes that wait for their turn.
+    held: u64,
     given_up: BTreeMap<&'static str, worker::GivenUp>,
     reached_budget: bool,
 }
@@ -30,29 +34,38 @@ impl WorkerBooks {
     pub(super) fn of(worker: &Worker) -> Self {
         let (calls, flow) = worker.counters();
         let reached_budget = worker.reached_budget();
-        Self { calls: *calls, flow: *flow, given_up: worker.given_up().clone(), reached_budget }
+        let held = worker.held_bytes();
+        Self { calls: *calls, flow: *flow, held, given_up: worker.given_up().clone(), reached_budget }
     }
 }
 
 /// What was read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Read {
+    /// Frames that the file has, or that the kernel counted.
+    pub(super) received: u64,
+    /// Those that were read.
     pub(super) frames: u64,
     pub(super) bytes: u64,
     pub(super) first: Option<Timestamp>,
     pub(super) clock: Timestamp,
     pub(super) wire: wire::Counters,
     pub(super) kernel_dropped: u64,
+    /// Frames that the kernel counted and nobody read yet.
+    pub(super) left_in_ring: u64,
 }
 
 impl Read {
     /// Adds what another socket read.
     pub(super) fn add(&mut self, other: &Self) {
+        self.received += other.received;
         self.frames += other.frames;
         self.bytes += other.bytes;
         self.first = [self.first, other.first].into_iter().flatten().min();
         self.clock = self.clock.max(other.clock);
         self.wire.add(&other.wire);
+        self.kernel_dropped += other.kernel_dropped;
+        self.left_in_ring += other.left_in_ring;
     }
 }
 
@@ -76,23 +89,24 @@ impl Equation {
 /// The books of a run.
 pub(super) struct Books {
     pub(super) seed: u64,
-    key_id: String,
+    pub(super) key_id: String,
     pub(super) analysis: Option<crate::analysis::Counters>,
     inputs: Vec<String>,
     read: Read,
     capture: Map<String, Value>,
     calls: worker::Counters,
     flow: flow::Counters,
+    held: u64,
     given_up: BTreeMap<&'static str, worker::GivenUp>,
     /// What could not be read: where, and why.
     problems: Vec<String>,
     reached_budget: bool,
-    /// Something was lost inside the sensor, or the capture ended against its will.
-    pub(super) faulty: bool,
+    /// An equation does not hold.
+    faulty: bool,
     /// Lines that the queue to the merge had no room for.
-    pub(super) lines_dropped: u64,
+    lines_dropped: u64,
     /// Segments that the owner of their flow had no room for.
-    pub(super) segments_dropped: u64,
+    segments_dropped: u64,
 }
 
 impl Books {
@@ -106,6 +120,7 @@ impl Books {
             capture: Map::new(),
             calls: worker::Counters::default(),
             flow: flow::Counters::default(),
+            held: 0,
             given_up: BTreeMap::new(),
             problems: Vec::new(),
             reached_budget: false,
@@ -118,6 +133,7 @@ impl Books {
     pub(super) fn add_worker(&mut self, books: WorkerBooks) {
         self.calls.add(&books.calls);
         self.flow.add(&books.flow);
+        self.held += books.held;
         self.reached_budget |= books.reached_budget;
         for (protocol, count) in books.given_up {
             self.given_up.entry(protocol).or_default().add(&count);
@@ -131,15 +147,39 @@ impl Books {
         self.read = read;
     }
 
-    pub(super) fn read_live(
-        &mut self,
-        config: &CaptureConfig,
-        read: Read,
-        stats: &crate::capture::live::Stats,
-    ) {
-        self.inputs = vec![config.interface.clone()];
-        stats.each(|name, count| drop(self.capture.insert(name.to_owned(), count.into())));
-        self.read = read;
+    /// What the workers of a live capture tell of themselves.
+    pub(super) fn read_live(&mut self, interface: &str, reports: impl IntoIterator<Item = Report>) {
+        self.inputs = vec![interface.to_owned()];
+        let mut stats = Stats::default();
+        for Report { worker, heard } in reports {
+            self.add_worker(worker);
+            self.read.add(&heard.read);
+            stats.received += heard.stats.received;
+            stats.dropped += heard.stats.dropped;
+            stats.interface_dropped = stats.interface_dropped.max(heard.stats.interface_dropped);
+            self.lines_dropped += heard.lines_dropped;
+            self.segments_dropped += heard.segments_dropped;
+        }
+        let mut count = |name: &str, count: u64| drop(self.capture.insert(name.to_owned(), count.into()));
+        stats.each(&mut count);
+        count("frames", self.read.frames);
+        count("bytes", self.read.bytes);
+        count("segments_not_handed_over", self.segments_dropped);
+        count("lines_dropped", self.lines_dropped);
+    }
+
+    /// Sends the sensor's record in the middle of a run.
+    pub(super) fn tell(&self, publisher: &mut Publisher, config: &Config) {
+        let mut equations = self.equations();
+        equations.extend(self.record_equations(publisher));
+        self.send(publisher, config, &equations);
+    }
+
+    fn send(&self, publisher: &mut Publisher, config: &Config, equations: &[Equation]) {
+        let id = format!("{}.{}.{}", config.sensor, self.read.clock.as_nanos(), publisher.sensor_records);
+        publisher.sensor_records += 1;
+        let json = self.sensor_json(&id, config, equations).to_string();
+        publisher.write(&sensor_record(&id, &config.sensor, self.read.clock, json.as_bytes()));
     }
 
     /// Something that a person must know and that makes the run end with 1.
@@ -151,9 +191,7 @@ impl Books {
     pub(super) fn conclude(mut self, mut publisher: Publisher, config: &Config) -> Result<ExitCode, Failure> {
         let mut equations = self.equations();
         equations.extend(self.record_equations(&publisher));
-        let record = self.sensor_json(config, &equations);
-        let id = config.sensor.clone();
-        publisher.write(&sensor_record(&id, &config.sensor, self.read.clock, record.to_string().as_bytes()));
+        self.send(&mut publisher, config, &equations);
         publisher.finish();
         for problem in &self.problems {
             say(problem);
@@ -163,6 +201,7 @@ impl Books {
             say(&format!("the books do not balance: {name}: {left} against {right}; please report it"));
             self.faulty = true;
         }
+        self.say_losses();
         if self.reached_budget {
             say("the memory budget was reached: flows were evicted (--memory sets it)");
         }
@@ -175,6 +214,26 @@ impl Books {
             })?;
         }
         self.exit_code(&mut publisher)
+    }
+
+    /// What was lost inside the sensor or before it, and what helps.
+    fn say_losses(&self) {
+        for (count, what) in [
+            (
+                self.read.kernel_dropped,
+                "frames were dropped by the kernel: a larger ring helps (--ring), or a filter",
+            ),
+            (
+                self.segments_dropped,
+                "segments of tunnels or fragments were dropped: their worker had no time for them",
+            ),
+            (self.lines_dropped, "records were dropped before they were published: the outputs are too slow"),
+            (self.calls.flows_failed, "connections were lost to a fault of the sensor: please report it"),
+        ] {
+            if count > 0 {
+                say(&format!("{count} {what}"));
+            }
+        }
     }
 
     fn exit_code(&self, publisher: &mut Publisher) -> Result<ExitCode, Failure> {
@@ -206,7 +265,7 @@ impl Books {
         vec![
             equation(
                 "frames received",
-                self.read.frames + self.read.kernel_dropped,
+                self.read.received,
                 &[
                     ("segments", wire.segments),
                     ("fragments joined", wire.fragments_joined),
@@ -215,6 +274,7 @@ impl Books {
                     ("other traffic", wire.other()),
                     ("undecodable", wire.undecodable()),
                     ("dropped in the kernel", self.read.kernel_dropped),
+                    ("not read", self.read.left_in_ring),
                 ],
             ),
             equation(
@@ -228,6 +288,7 @@ impl Books {
                     ("out of window", flow.bytes_discarded_out_of_window),
                     ("before the start", flow.bytes_discarded_before_start),
                     ("of failed flows", flow.bytes_discarded_failed),
+                    ("held", self.held),
                 ],
             ),
             equation(
@@ -259,7 +320,7 @@ impl Books {
         all
     }
 
-    fn sensor_json(&self, config: &Config, equations: &[Equation]) -> Value {
+    fn sensor_json(&self, id: &str, config: &Config, equations: &[Equation]) -> Value {
         let mut counters = Map::new();
         counters.insert("capture".to_owned(), Value::Object(self.capture.clone()));
         counters.insert("wire".to_owned(), counted(|visit| self.read.wire.each(visit)));
@@ -278,7 +339,7 @@ impl Books {
             .map(|(protocol, count)| ((*protocol).to_owned(), count.connections.into()))
             .collect();
         json!({
-            "type": "sensor", "v": 1, "id": config.sensor, "sensor": config.sensor,
+            "type": "sensor", "v": 1, "id": id, "sensor": config.sensor,
             "time": self.read.clock.to_string(), "version": env!("CARGO_PKG_VERSION"), "key_id": self.key_id,
             "counters": counters, "equations": equations,
             "loss": {

@@ -63,14 +63,26 @@ impl FlowKey {
     /// As [`FlowKey::new`], from an IPv4 header's bytes.
     #[must_use]
     #[inline]
-    pub fn v4(source: [u8; 4], port: u16, target: [u8; 4], to_port: u16, vni: Option<u32>) -> (Self, Direction) {
+    pub fn v4(
+        source: [u8; 4],
+        port: u16,
+        target: [u8; 4],
+        to_port: u16,
+        vni: Option<u32>,
+    ) -> (Self, Direction) {
         Self::from_parts(mapped(source), port, mapped(target), to_port, false, vni)
     }
 
     /// As [`FlowKey::new`], from an IPv6 header's bytes.
     #[must_use]
     #[inline]
-    pub fn v6(source: [u8; 16], port: u16, target: [u8; 16], to_port: u16, vni: Option<u32>) -> (Self, Direction) {
+    pub fn v6(
+        source: [u8; 16],
+        port: u16,
+        target: [u8; 16],
+        to_port: u16,
+        vni: Option<u32>,
+    ) -> (Self, Direction) {
         Self::from_parts(source, port, target, to_port, true, vni)
     }
 

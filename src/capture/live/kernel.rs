@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use crate::capture::live::bpf::Instruction;
 
+/// `BPF_RET | BPF_K` of linux/bpf_common.h.
+const RETURN_CONSTANT: u16 = 0x06;
+
 /// Which group a socket joins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Group {
@@ -62,6 +65,15 @@ pub(super) fn set_program(socket: BorrowedFd<'_>, program: &[Instruction]) -> io
     // The kernel copies the program during the call, so `lines` need not live longer than that.
     let argument = libc::sock_fprog { len, filter: lines.as_mut_ptr() };
     set_option(socket, libc::PACKET_FANOUT_DATA, &argument)
+}
+
+/// From now on the socket takes no frame: a filter that lets nothing pass, set behind libpcap's back, which would
+/// apply a filter of its own to the frames that the ring holds already.
+pub(super) fn close_gate(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let mut nothing = [libc::sock_filter { code: RETURN_CONSTANT, jt: 0, jf: 0, k: 0 }];
+    // The kernel copies the program during the call.
+    let argument = libc::sock_fprog { len: 1, filter: nothing.as_mut_ptr() };
+    set_option_at(libc::SOL_SOCKET, socket, libc::SO_ATTACH_FILTER, &argument)
 }
 
 /// Waits until a socket has something to read or reports an error, at most so long. A signal ends the wait early.
@@ -119,15 +131,18 @@ pub(super) fn interface_flags(socket: BorrowedFd<'_>, name: &str) -> io::Result<
     Ok(c_int::from(unsafe { request.ifr_ifru.ifru_flags }))
 }
 
-#[expect(unsafe_code, reason = "setsockopt takes a pointer")]
 fn set_option<T>(socket: BorrowedFd<'_>, name: c_int, value: &T) -> io::Result<()> {
+    set_option_at(libc::SOL_PACKET, socket, name, value)
+}
+
+#[expect(unsafe_code, reason = "setsockopt takes a pointer")]
+fn set_option_at<T>(level: c_int, socket: BorrowedFd<'_>, name: c_int, value: &T) -> io::Result<()> {
     let len = size_of::<T>() as libc::socklen_t;
     // SAFETY: the kernel reads `len` bytes from `value`, which is its size, and `value` outlives the call. Of the two
     // types that are passed, `u32` has no pointers; `sock_fprog` has one to `len` instructions that its caller keeps
     // alive over the call. The kernel checks the contents of both.
-    let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_PACKET, name, std::ptr::from_ref(value).cast(), len)
-    };
+    let result =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, std::ptr::from_ref(value).cast(), len) };
     succeeded(result).map(drop)
 }
 

@@ -67,7 +67,10 @@ pub(super) const ALL: &[Conversation] = &[
             ('>', "PUT /1 HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"),
             ('<', "HTTP/1.1 100 Continue\r\n\r\n"),
             ('>', "body"),
-            ('<', "HTTP/1.1 103 Early Hints\r\nLink: </s>\r\n\r\nHTTP/1.1 200 OK\r\nN: /1\r\nContent-Length: 2\r\n\r\nok"),
+            (
+                '<',
+                "HTTP/1.1 103 Early Hints\r\nLink: </s>\r\n\r\nHTTP/1.1 200 OK\r\nN: /1\r\nContent-Length: 2\r\n\r\nok",
+            ),
             ('>', "GET /2 HTTP/1.1\r\nHost: h\r\n\r\n"),
             ('<', "HTTP/1.1 404 Not Found\r\nN: /2\r\nContent-Length: 2\r\n\r\nno"),
         ],
@@ -112,7 +115,7 @@ pub(super) const ALL: &[Conversation] = &[
         turns: &[
             ('>', "GET /1 HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
             ('<', "HTTP/1.1 101 Switching Protocols\r\nN: /1\r\nUpgrade: websocket\r\n\r\n\x01\x02frame"),
-            ('>', "GET /not-a-call HTTP/1.1\r\n\r\n"),
+            ('>', "\x01\x02GET /not-a-call HTTP/1.1\r\n\r\n"),
         ],
         calls: &["GET /1 -> 101"],
         rest: Some(("websocket", "upgraded")),
@@ -130,8 +133,14 @@ pub(super) const ALL: &[Conversation] = &[
     of(
         "pipelined requests",
         &[
-            ('>', "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nPOST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nxGET /3 HTTP/1.1\r\nHost: h\r\n\r\n"),
-            ('<', "HTTP/1.1 200 OK\r\nN: /1\r\nContent-Length: 1\r\n\r\n1HTTP/1.1 201 Made\r\nN: /2\r\nContent-Length: 1\r\n\r\n2"),
+            (
+                '>',
+                "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nPOST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nxGET /3 HTTP/1.1\r\nHost: h\r\n\r\n",
+            ),
+            (
+                '<',
+                "HTTP/1.1 200 OK\r\nN: /1\r\nContent-Length: 1\r\n\r\n1HTTP/1.1 201 Made\r\nN: /2\r\nContent-Length: 1\r\n\r\n2",
+            ),
             ('<', "HTTP/1.1 404 No\r\nN: /3\r\nContent-Length: 1\r\n\r\n3"),
         ],
         &["GET /1 -> 200", "POST /2 -> 201", "GET /3 -> 404"],
@@ -148,11 +157,7 @@ pub(super) const ALL: &[Conversation] = &[
     ),
     of(
         "a body that the end of the connection ends",
-        &[
-            ('>', "GET /1 HTTP/1.0\r\n\r\n"),
-            ('<', "HTTP/1.0 200 OK\r\nN: /1\r\n\r\nall of"),
-            ('<', " this"),
-        ],
+        &[('>', "GET /1 HTTP/1.0\r\n\r\n"), ('<', "HTTP/1.0 200 OK\r\nN: /1\r\n\r\nall of"), ('<', " this")],
         &["GET /1 -> 200"],
     ),
     of(
@@ -168,7 +173,10 @@ pub(super) const ALL: &[Conversation] = &[
     of(
         "codings and lengths that contradict each other",
         &[
-            ('>', "POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"),
+            (
+                '>',
+                "POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+            ),
             ('<', "HTTP/1.1 200 OK\r\nN: /1\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"),
             ('>', "GET /2 HTTP/1.1\r\nHost: h\r\n\r\n"),
             ('<', "HTTP/1.1 200 OK\r\nN: /2\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nzz\r\n0\r\n\r\n"),

@@ -99,7 +99,9 @@ fn what_a_tunnel_carries_is_named() {
 
 #[test]
 fn upgrades_are_handed_on_by_name() {
-    for (wish, name) in [("websocket", "websocket"), ("h2c", "h2c"), ("TLS/1.2", "tls"), ("x-mine", "upgraded")] {
+    for (wish, name) in
+        [("websocket", "websocket"), ("h2c", "h2c"), ("TLS/1.2", "tls"), ("x-mine", "upgraded")]
+    {
         let ask = format!("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: {wish}\r\n\r\n");
         let switch = format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: {wish}\r\n\r\n");
         let (told, record) = play(&parts(&[('>', &ask), ('<', &switch), ('<', "bytes")]), Setting::default());

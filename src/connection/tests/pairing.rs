@@ -14,7 +14,8 @@ fn sequence(steps: &str) -> Vec<Part> {
     for (turn, step) in steps.split_whitespace().enumerate() {
         let (who, what) = step.split_at(1);
         let direction = if who == ">" { Direction::Up } else { Direction::Down };
-        let (mode, name) = what.split_at(what.find(|letter: char| letter.is_ascii_digit()).unwrap_or_default());
+        let (mode, name) =
+            what.split_at(what.find(|letter: char| letter.is_ascii_digit()).unwrap_or_default());
         let text = match (who, mode) {
             (">", "h") => format!("HEAD /{name} HTTP/1.1\r\nHost: h\r\n\r\n"),
             (">", _) => format!("POST /{name} HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nbody-{name}"),
@@ -48,12 +49,20 @@ const TABLE: &[(&str, EndReason, &[&str])] = &[
     ("<s408", EndReason::Fin, &["? ? -> 408 unsolicited_response"]),
     // a request is lost
     (">-1 <1 >2 <2", EndReason::Fin, &["? ? -> 201 gap_in_request", "POST /2 -> 202"]),
-    (">1 <1 >-2 <2 >3 <3", EndReason::Fin, &["POST /1 -> 201", "? ? -> 202 gap_in_request", "POST /3 -> 203"]),
+    (
+        ">1 <1 >-2 <2 >3 <3",
+        EndReason::Fin,
+        &["POST /1 -> 201", "? ? -> 202 gap_in_request", "POST /3 -> 203"],
+    ),
     (">1 <1 >-2 <2", EndReason::Fin, &["POST /1 -> 201", "? ? -> 202 gap_in_request"]),
     // a response is lost
     (">1 <-1 >2 <2", EndReason::Fin, &["POST /1 -> ? gap_in_response", "POST /2 -> 202"]),
     (">1 <1 >2 <-2", EndReason::Fin, &["POST /1 -> 201", "POST /2 -> ? gap_in_response"]),
-    (">1 <-1 >2 <-2 >3 <3", EndReason::Fin, &["POST /1 -> ? gap_in_response", "POST /2 -> ? gap_in_response", "POST /3 -> 203"]),
+    (
+        ">1 <-1 >2 <-2 >3 <3",
+        EndReason::Fin,
+        &["POST /1 -> ? gap_in_response", "POST /2 -> ? gap_in_response", "POST /3 -> 203"],
+    ),
     // both
     (">-1 <-1 >2 <2", EndReason::Fin, &["POST /2 -> 202"]),
     (">1 <1 >-2 <-2 >3 <3", EndReason::Fin, &["POST /1 -> 201", "POST /3 -> 203"]),
@@ -61,7 +70,11 @@ const TABLE: &[(&str, EndReason, &[&str])] = &[
     (">~1 <1 >2 <2", EndReason::Fin, &["POST /1 -> 201 gap_in_request", "POST /2 -> 202"]),
     (">1 <~1 >2 <2", EndReason::Fin, &["POST /1 -> 201 gap_in_response", "POST /2 -> 202"]),
     // a HEAD behind a hole: its answer is paired before its body would be read
-    (">1 <-1 >h2 <h2 >3 <3", EndReason::Fin, &["POST /1 -> ? gap_in_response", "HEAD /2 -> 202", "POST /3 -> 203"]),
+    (
+        ">1 <-1 >h2 <h2 >3 <3",
+        EndReason::Fin,
+        &["POST /1 -> ? gap_in_response", "HEAD /2 -> 202", "POST /3 -> 203"],
+    ),
     // the ends
     (">1 <1 >2", EndReason::Fin, &["POST /1 -> 201", "POST /2 -> ? connection_closed"]),
     (">1", EndReason::Reset, &["POST /1 -> ? connection_reset"]),
@@ -115,7 +128,8 @@ fn no_pair_is_ever_wrong() {
 #[test]
 fn a_pipeline_is_bounded() {
     let asks = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n".repeat(crate::limits::PIPELINE_MAX + 10);
-    let (told, _) = play(&parts(&[('>', &asks)]), Setting { end: EndReason::InputEnded, ..Setting::default() });
+    let (told, _) =
+        play(&parts(&[('>', &asks)]), Setting { end: EndReason::InputEnded, ..Setting::default() });
     assert_eq!(told.len(), crate::limits::PIPELINE_MAX + 10);
     let evicted = told.iter().filter(|told| told.call.causes.has(Causes::EVICTED)).count();
     assert!(evicted >= 10, "{evicted}");

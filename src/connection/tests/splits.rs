@@ -25,10 +25,18 @@ fn conversations_are_the_calls_that_they_are() {
     for conversation in ALL {
         let (told, record) = play(&parts(conversation.turns), Setting::default());
         assert_eq!(lines(&told), conversation.calls, "{}", conversation.name);
-        assert_eq!(record.map(|record| (record.protocol, record.reason)), conversation.rest, "{}", conversation.name);
+        assert_eq!(
+            record.map(|record| (record.protocol, record.reason)),
+            conversation.rest,
+            "{}",
+            conversation.name
+        );
         for told in &told {
             assert!(told.call.causes.is_empty());
-            assert_eq!(told.call.header(&told.call.response, "n").known(), told.target().as_deref().map(str::as_bytes));
+            assert_eq!(
+                told.call.header(&told.call.response, "n").known(),
+                told.target().as_deref().map(str::as_bytes)
+            );
         }
     }
 }

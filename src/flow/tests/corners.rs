@@ -18,13 +18,7 @@ fn sequence_numbers_wrap() {
     let mut tap = Tap::default();
     tap.up("S", u32::MAX - 3, 0, "").down("SA", u32::MAX, u32::MAX - 2, "");
     tap.up("A", u32::MAX - 2, 0, "abcd").down("A", 0, 1, "x").up("A", 1, 1, "ef");
-    tap.says(&[
-        "up start 4294967293",
-        "up 4294967293 abcd",
-        "down start 0",
-        "down 0 x",
-        "up 1 ef",
-    ]);
+    tap.says(&["up start 4294967293", "up 4294967293 abcd", "down start 0", "down 0 x", "up 1 ef"]);
     // once more, out of order
     tap.up("A", 5, 1, "ij").up("A", 3, 1, "gh").says(&["up 3 gh", "up 5 ij"]);
     tap.finish(&["up 7 end InputEnded", "down 1 end InputEnded"]);
@@ -81,7 +75,11 @@ fn data_in_the_syn_that_was_not_accepted_comes_again() {
     let mut tap = Tap::default();
     tap.up("S", 999, 0, "GET").down("SA", 4999, 1000, "").up("A", 1000, 5000, "GET /");
     tap.says(&["up start 1000", "up 1000 GET", "up 1003  /"]);
-    assert_eq!(tap.finish(&["up 1005 end InputEnded", "down start 5000", "down 5000 end InputEnded"]).bytes_duplicate, 3);
+    assert_eq!(
+        tap.finish(&["up 1005 end InputEnded", "down start 5000", "down 5000 end InputEnded"])
+            .bytes_duplicate,
+        3
+    );
 }
 
 #[test]

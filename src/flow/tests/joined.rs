@@ -46,7 +46,10 @@ fn one_direction_alone_is_told_at_once() {
         tap.log.clear();
         let waits = call as usize + 1 - said;
         assert!(waits <= 64, "answer {call} waits for what never comes: {waits}");
-        assert!(call < 130 || waits == 0, "by now it is clear that the requests don't come: {waits} at {call}");
+        assert!(
+            call < 130 || waits == 0,
+            "by now it is clear that the requests don't come: {waits} at {call}"
+        );
     }
     assert_eq!(said, 200);
 }

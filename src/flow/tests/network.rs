@@ -96,7 +96,8 @@ impl Host {
             }
             return packet;
         }
-        let len = if random.u8(..4) == 0 { 0 } else { random.usize(0..=40).min(self.stream.len() - self.sent) };
+        let len =
+            if random.u8(..4) == 0 { 0 } else { random.usize(0..=40).min(self.stream.len() - self.sent) };
         let range = self.sent..self.sent + len;
         self.sent = range.end;
         self.sent_at.resize(self.sent, now);

@@ -171,7 +171,11 @@ fn a_closed_flow_is_remembered_for_a_while() {
 #[test]
 fn a_new_connection_takes_the_place_of_the_old_one() {
     let mut bench = Bench::new(1 << 20);
-    bench.up(0, 9, "S", 999, "").up(1, 9, "A", 1000, "old").says(&["9 opens", "9 up start 1000", "9 up 1000 old"]);
+    bench.up(0, 9, "S", 999, "").up(1, 9, "A", 1000, "old").says(&[
+        "9 opens",
+        "9 up start 1000",
+        "9 up 1000 old",
+    ]);
     bench.up(2, 9, "S", 77_000, "").up(3, 9, "A", 77_001, "new").says(&[
         "9 up 1003 end Replaced",
         "9 down start 5000 midstream",

@@ -1,0 +1,270 @@
+//! One worker and its socket: from the ring to the finished lines, slot after slot.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+
+use super::mail::{HandedOver, Mail};
+use super::{Heard, Report};
+use crate::capture::Frame;
+use crate::capture::live::{Fanout, ReadError, Socket};
+use crate::flow::Stamp;
+use crate::limits::{FRAGMENT_BYTES_MAX, LINES_BEHIND_BYTES_MAX, REPORT_NS};
+use crate::sensor::pipeline::{Answered, stopped};
+use crate::sensor::report::WorkerBooks;
+use crate::time::Timestamp;
+use crate::wire::{Direction, Segment, Wire};
+use crate::worker::{Lines, Packed, Worker};
+
+/// What connects a listener with the other threads.
+pub(super) struct Ways {
+    /// The newest frame time that any worker saw, in nanoseconds.
+    pub(super) newest: Arc<AtomicU64>,
+    pub(super) stop: Arc<AtomicBool>,
+    /// The mailboxes of all workers.
+    pub(super) others: Vec<Sender<HandedOver>>,
+    pub(super) answer: Sender<(usize, Answered)>,
+    pub(super) report: Sender<(usize, Report)>,
+    /// Emptied lines that come back.
+    pub(super) spare: Receiver<Lines>,
+}
+
+impl Drop for Ways {
+    /// However a listener ends, the others end with it.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A worker and its socket.
+pub(super) struct Listener {
+    index: usize,
+    socket: Socket,
+    wire: Wire,
+    /// The newest frame of this socket, for fragments.
+    clock: Timestamp,
+    desk: Desk,
+    ways: Ways,
+    /// Lines that the merge had no room for yet.
+    waiting: Lines,
+    /// When it tells of itself next.
+    report_at: Timestamp,
+}
+
+/// What takes a segment: the worker at once, its mail, or the owner's mailbox.
+struct Desk {
+    worker: Worker,
+    mail: Mail,
+    /// The capture clock of what the worker was given.
+    clock: Timestamp,
+    heard: Heard,
+    seed: u64,
+}
+
+impl Listener {
+    pub(super) fn new(
+        index: usize,
+        worker: Worker,
+        socket: Socket,
+        mail: Mail,
+        ways: Ways,
+        seed: u64,
+    ) -> Self {
+        let desk = Desk { worker, mail, clock: Timestamp::ZERO, heard: Heard::default(), seed };
+        Self {
+            index,
+            socket,
+            wire: Wire::new(FRAGMENT_BYTES_MAX),
+            clock: Timestamp::ZERO,
+            desk,
+            ways,
+            waiting: Lines::default(),
+            report_at: Timestamp::ZERO,
+        }
+    }
+
+    pub(super) fn listen(mut self) -> (Report, Option<ReadError>) {
+        let mut error = None;
+        while !stopped(&self.ways.stop) && error.is_none() {
+            error = self.slot().err();
+        }
+        // what the kernel took before the end was asked for is still told; an interface that is gone is gone for all
+        self.ways.stop.store(true, Ordering::Relaxed);
+        error = error.or_else(|| self.take_the_rest().err());
+        self.ways.others.clear();
+        self.desk.empty_mail();
+        self.desk.worker.close_round(self.desk.clock.max(self.newest()), true);
+        let lines = self.desk.worker.swap_lines(Lines::default());
+        self.waiting.append(lines);
+        let clock = self.desk.clock.max(self.clock);
+        let answered = Answered { lines: std::mem::take(&mut self.waiting), clock, last: true };
+        // the merge has gone only if it failed, and then that is told
+        drop(self.ways.answer.send((self.index, answered)));
+        let mut report = self.report();
+        if error.is_none() {
+            // then everything was read, and the equation has to hold without it
+            report.heard.read.left_in_ring = 0;
+        }
+        (report, error)
+    }
+
+    /// One slot: what the ring has, what others handed over, what is due.
+    fn slot(&mut self) -> Result<(), ReadError> {
+        let frames = self.take_frames()?;
+        if frames > 0 {
+            self.ways.newest.fetch_max(self.clock.as_nanos(), Ordering::Relaxed);
+        } else {
+            // Only who has read all that there was may go by the time of the others.
+            self.clock = self.clock.max(self.newest());
+        }
+        self.wire.advance(self.clock);
+        self.desk.open_mail();
+        if frames == 0 && self.desk.mail.is_empty() {
+            self.desk.clock = self.desk.clock.max(self.clock);
+        }
+        self.desk.worker.close_round(self.desk.clock, false);
+        self.send();
+        self.tell_of_itself();
+        Ok(())
+    }
+
+    /// Now and then, in the time of the capture: the first time when that much has passed.
+    fn tell_of_itself(&mut self) {
+        if self.clock < self.report_at || self.clock == Timestamp::ZERO {
+            return;
+        }
+        let first = self.report_at == Timestamp::ZERO;
+        self.report_at = self.clock.plus(REPORT_NS);
+        if !first {
+            let report = self.report();
+            // one that finds no room is replaced by the next
+            drop(self.ways.report.try_send((self.index, report)));
+        }
+    }
+
+    fn take_frames(&mut self) -> Result<u64, ReadError> {
+        let Self { socket, wire, clock, desk, ways, index, .. } = self;
+        let fanout = socket.fanout();
+        let round = socket.round(|frame| take(&frame, wire, clock, desk, (fanout, *index, &ways.others)))?;
+        Ok(round.frames)
+    }
+
+    fn take_the_rest(&mut self) -> Result<(), ReadError> {
+        let Self { socket, wire, clock, desk, ways, index, .. } = self;
+        let fanout = socket.fanout();
+        socket.finish(|frame| take(&frame, wire, clock, desk, (fanout, *index, &ways.others)))
+    }
+
+    fn newest(&self) -> Timestamp {
+        Timestamp::from_nanos(self.ways.newest.load(Ordering::Relaxed))
+    }
+
+    fn send(&mut self) {
+        let spare = self.ways.spare.try_recv().unwrap_or_default();
+        let lines = self.desk.worker.swap_lines(spare);
+        self.waiting.append(lines);
+        if self.waiting.lines.is_empty() {
+            return;
+        }
+        let lines = std::mem::take(&mut self.waiting);
+        let answered = Answered { lines, clock: self.desk.clock, last: false };
+        match self.ways.answer.try_send((self.index, answered)) {
+            Ok(()) => {}
+            Err(TrySendError::Full((_, answered))) => {
+                self.waiting = answered.lines;
+                if self.waiting.text.len() > LINES_BEHIND_BYTES_MAX {
+                    self.desk.heard.lines_dropped += self.waiting.lines.len() as u64;
+                    self.waiting = Lines::default();
+                }
+            }
+            // nobody writes any more: the thread behind failed, and that is told
+            Err(TrySendError::Disconnected(_)) => self.ways.stop.store(true, Ordering::Relaxed),
+        }
+    }
+
+    /// The books as they stand.
+    fn report(&mut self) -> Report {
+        let mut heard = self.desk.heard.clone();
+        heard.stats = self.socket.stats().unwrap_or_default();
+        let read = &mut heard.read;
+        read.wire = *self.wire.counters();
+        read.clock = self.clock;
+        (read.received, read.kernel_dropped) = (heard.stats.received, heard.stats.dropped);
+        read.left_in_ring = read.received.saturating_sub(read.kernel_dropped + read.frames);
+        Report { worker: WorkerBooks::of(&self.desk.worker), heard }
+    }
+}
+
+/// A frame goes to its owner: mostly the one whose socket got it.
+fn take(
+    frame: &Frame<'_>,
+    wire: &mut Wire,
+    clock: &mut Timestamp,
+    desk: &mut Desk,
+    (fanout, index, others): (Fanout, usize, &[Sender<HandedOver>]),
+) {
+    let read = &mut desk.heard.read;
+    read.frames += 1;
+    read.bytes += frame.bytes.len() as u64;
+    read.first = read.first.or(Some(frame.time));
+    *clock = (*clock).max(frame.time);
+    wire.push(*clock, frame, |segment| {
+        let packed = pack(*clock, desk.heard.read.frames, frame, &segment, desk.seed);
+        let flow = &segment.flow;
+        let owner = fanout.flow_owner(flow.sender(Direction::Up), flow.sender(Direction::Down), others.len());
+        match others.get(owner) {
+            Some(owner_mail) if owner != index => {
+                let handed = HandedOver { packed, payload: segment.payload.to_vec() };
+                desk.heard.segments_dropped += u64::from(owner_mail.try_send(handed).is_err());
+            }
+            _ => desk.own(packed, segment.payload),
+        }
+    });
+}
+
+impl Desk {
+    /// A segment of this socket and this worker.
+    fn own(&mut self, packed: Packed, payload: &[u8]) {
+        if self.mail.active() {
+            self.mail.keep(packed, payload);
+        } else {
+            self.clock = self.clock.max(packed.stamp.clock);
+            self.worker.live_segment(&packed, payload);
+        }
+    }
+
+    fn open_mail(&mut self) {
+        let Self { worker, mail, clock, .. } = self;
+        mail.open(|packed, payload| push(worker, clock, packed, payload));
+    }
+
+    fn empty_mail(&mut self) {
+        let Self { worker, mail, clock, .. } = self;
+        mail.empty(|packed, payload| push(worker, clock, packed, payload));
+    }
+}
+
+fn push(worker: &mut Worker, clock: &mut Timestamp, packed: &Packed, payload: &[u8]) {
+    *clock = (*clock).max(packed.stamp.time);
+    let stamp = Stamp { clock: *clock, ..packed.stamp };
+    worker.live_segment(&Packed { stamp, ..*packed }, payload);
+}
+
+fn pack(clock: Timestamp, ordinal: u64, frame: &Frame<'_>, segment: &Segment<'_>, seed: u64) -> Packed {
+    Packed {
+        stamp: Stamp { time: frame.time, clock },
+        ordinal,
+        hash: segment.flow.hash(seed),
+        flow: segment.flow,
+        direction: segment.direction,
+        flags: segment.flags,
+        block: 0,
+        seq: segment.seq,
+        ack: segment.ack,
+        missing: segment.missing,
+        interface: frame.interface,
+        start: 0,
+        len: segment.payload.len() as u32,
+    }
+}
