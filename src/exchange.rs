@@ -106,6 +106,8 @@ pub struct Exchange {
     interim: bool,
     /// Responses may be hidden since the last one that was paired.
     uncertain: bool,
+    /// The server said nothing since requests were hidden.
+    silent: bool,
     /// Requests were seen that did not wait for the answer before.
     pipelines: bool,
     verdict: Option<Verdict>,
@@ -116,18 +118,16 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// A connection whose beginning was seen on the client's and on the server's side, or not.
+    /// A connection. `hidden`: requests may have gone by unseen, and why; `server_known`: no response did.
     #[must_use]
-    pub fn new(client_known: bool, server_known: bool) -> Self {
-        let mut queue = VecDeque::new();
-        if !client_known {
-            queue.push_back(Entry::Hidden(Causes::JOINED_MIDSTREAM));
-        }
+    pub fn new(hidden: Option<Causes>, server_known: bool) -> Self {
+        let queue = hidden.map(Entry::Hidden).into_iter().collect();
         Self {
             queue,
             alone: None,
             interim: false,
             uncertain: !server_known,
+            silent: false,
             pipelines: false,
             verdict: None,
             late: [Anomalies::EMPTY; 2],
@@ -299,6 +299,7 @@ impl Exchange {
             asked.call.protocol = protocol(version);
         }
         asked.call.anomalies = head.lines.anomalies.union(std::mem::take(&mut self.late[0]));
+        asked.follows_hidden = self.silent && matches!(self.queue.back(), Some(Entry::Hidden(_)));
         asked.request_body = desk.wants(&asked.call, &asked.call.request);
         self.pipelines |=
             matches!(self.queue.back(), Some(Entry::Asked(before)) if before.is_pipelined_with(&asked));
@@ -313,6 +314,7 @@ impl Exchange {
         head: &Head<'_>,
         emit: &mut impl FnMut(Finished<'_>),
     ) -> Expect {
+        self.silent = false;
         let (status, version) = match head.lines.start {
             StartLine::Response { status, version } => (status, version),
             StartLine::Unread | StartLine::Request { .. } => return Expect::Framing,
@@ -424,6 +426,7 @@ impl Exchange {
 
     /// Requests may be hidden between the last one and the next.
     fn hide(&mut self, cause: Causes) {
+        self.silent = true;
         if !matches!(self.queue.back(), Some(Entry::Hidden(_))) {
             self.queue.push_back(Entry::Hidden(cause));
         }
@@ -431,6 +434,7 @@ impl Exchange {
 
     /// Responses may be hidden between the last one and the next.
     fn lose_responses(&mut self) {
+        self.silent = false;
         self.uncertain = true;
         for entry in &mut self.queue {
             if let Entry::Asked(asked) = entry
@@ -444,16 +448,14 @@ impl Exchange {
         }
     }
 
+    /// Too many wait: the oldest request is hidden from here on.
     fn forget_oldest(&mut self, desk: &mut Desk, emit: &mut impl FnMut(Finished<'_>)) {
-        if let Some(Entry::Asked(mut asked)) = self.queue.pop_front() {
+        let hidden = matches!(self.queue.front(), Some(Entry::Hidden(_)));
+        if let Some(Entry::Asked(mut asked)) = self.queue.remove(usize::from(hidden)) {
             asked.abandon(Causes::EVICTED);
             self.emit(desk, asked, emit);
-            self.hide_front();
         }
-    }
-
-    fn hide_front(&mut self) {
-        if !matches!(self.queue.front(), Some(Entry::Hidden(_))) {
+        if !hidden {
             self.queue.push_front(Entry::Hidden(Causes::EVICTED));
         }
     }

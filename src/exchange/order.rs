@@ -57,6 +57,8 @@ pub(super) struct Asked {
     pub(super) request_open: bool,
     pub(super) answer: Answer,
     pub(super) answer_may_be_lost: bool,
+    /// The server said nothing between hidden requests and this one: these may have no answer yet.
+    pub(super) follows_hidden: bool,
     wish: Wish,
     pub(super) request_body: Option<Vec<u8>>,
     pub(super) response_body: Option<Vec<u8>>,
@@ -72,6 +74,7 @@ impl Asked {
             request_open: true,
             answer: Answer::Awaited,
             answer_may_be_lost: false,
+            follows_hidden: false,
             wish: Wish::None,
             request_body: None,
             response_body: None,
@@ -96,6 +99,7 @@ impl Asked {
         self.place = *place;
         (self.end, self.end_time) = (None, None);
         (self.request_open, self.answer, self.answer_may_be_lost) = (true, Answer::Awaited, false);
+        self.follows_hidden = false;
         self.wish = Wish::None;
         (self.request_body, self.response_body) = (None, None);
     }
@@ -246,7 +250,7 @@ impl Exchange {
         let mut before = self.queue.iter().take(index);
         let other = before.any(|entry| match entry {
             Entry::Asked(asked) => asked.is_pipelined_with(found),
-            Entry::Hidden(_) => self.pipelines,
+            Entry::Hidden(_) => self.pipelines || found.follows_hidden,
         });
         (!other).then_some(index)
     }

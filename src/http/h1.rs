@@ -139,7 +139,7 @@ impl Side {
                 State::Head => self.take_head(&mut cursor, deliver),
                 State::Body => self.take_body(&mut cursor, deliver),
                 State::Doubt => self.resolve_doubt(&mut cursor, deliver),
-                State::Lost => self.look_for_start(&mut cursor),
+                State::Lost => self.look_for_start(&mut cursor, deliver),
                 State::Verdict => self.wait(&mut cursor),
                 State::Handed => return,
             }
@@ -161,7 +161,8 @@ impl Side {
             State::Body => self.gap_in_body(gap, cut, deliver),
             State::Doubt => self.gap_in_doubt(cut, deliver),
             State::Verdict => self.state = State::Handed,
-            State::Lost | State::Handed => {}
+            State::Lost => self.lose(deliver),
+            State::Handed => {}
         }
     }
 
@@ -243,11 +244,13 @@ impl Side {
         self.state = State::Head;
     }
 
-    fn look_for_start(&mut self, cursor: &mut Cursor<'_>) {
+    fn look_for_start(&mut self, cursor: &mut Cursor<'_>, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
         if cursor.boundary && self.lines.may_begin(cursor.rest) {
             self.start_head(cursor, false);
         } else {
+            // what goes by unread may hide messages like what is missing
             cursor.rest = &[];
+            deliver(HttpEvent::Lost);
         }
     }
 
@@ -371,6 +374,7 @@ impl Side {
         let head = std::mem::take(&mut self.head);
         let whole_lines = head.get(..self.lines.whole_lines()).unwrap_or_default();
         if self.lines.has_start() {
+            self.lines.end_early(head.get(whole_lines.len()).copied());
             self.lines.inspect(whole_lines);
             let event = Head { bytes: whole_lines, lines: &self.lines, place: self.place, cut: Some(cut) };
             deliver(HttpEvent::Head(event));
