@@ -8,7 +8,7 @@
 mod made;
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Result, Write};
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: traffic calls COUNT FILE | traffic noise BYTES FILE";
@@ -17,17 +17,18 @@ fn main() -> ExitCode {
     let words: Vec<_> = std::env::args().skip(1).collect();
     let [kind, size, path] = words.as_slice() else { return refuse(USAGE) };
     let Ok(size) = size.parse::<u64>() else { return refuse(USAGE) };
-    let write = |mut file: BufWriter<File>| {
-        match kind.as_str() {
-            "calls" => made::calls(&mut file, size),
-            "noise" => made::noise(&mut file, size),
-            _ => return Ok(false),
-        }?;
-        file.flush().map(|()| true)
+    let write: fn(&mut dyn Write, u64) -> Result<()> = match kind.as_str() {
+        "calls" => made::calls,
+        "noise" => made::noise,
+        _ => return refuse(USAGE),
     };
-    match File::create(path).map(|file| BufWriter::with_capacity(1 << 20, file)).and_then(write) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => refuse(USAGE),
+    let written = File::create(path).and_then(|file| {
+        let mut file = BufWriter::with_capacity(1 << 20, file);
+        write(&mut file, size)?;
+        file.flush()
+    });
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(&format!("{path}: {error}")),
     }
 }
