@@ -188,7 +188,7 @@ fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
 
 fn notes(config: &Config) {
     for note in config.notes() {
-        say(&note.to_string());
+        say(note);
     }
 }
 

@@ -122,7 +122,7 @@ impl Reader {
         let (batches, current) = (&mut self.batches, &mut self.current);
         self.wire.push(self.clock, &frame, |segment| {
             let hash = segment.flow.hash(seed);
-            let owner = ((hash >> 32) * batches.len() as u64 >> 32) as usize;
+            let owner = (((hash >> 32) * batches.len() as u64) >> 32) as usize;
             let (Some(batch), Some(current)) = (batches.get_mut(owner), current.get_mut(owner)) else {
                 return;
             };
