@@ -89,6 +89,8 @@ pub enum Protocol {
     Http10,
     /// HTTP/1.1.
     Http11,
+    /// HTTP/1.1 up to the answer 101, WebSocket from there on (RFC 6455 §4).
+    WebSocket,
 }
 
 impl Protocol {
@@ -99,6 +101,7 @@ impl Protocol {
             Self::Http09 => "http/0.9",
             Self::Http10 => "http/1.0",
             Self::Http11 => "http/1.1",
+            Self::WebSocket => "websocket",
         }
     }
 }
@@ -245,6 +248,8 @@ pub struct Message {
     pub headers: std::ops::Range<usize>,
     /// The blank line behind the headers was reached: a header that is not in the list was not sent.
     pub head_whole: bool,
+    /// No byte of the head needs escaping in JSON.
+    pub plain: bool,
     /// Size of the head with start line and blank line, in bytes.
     pub head_bytes: Option<u64>,
     /// Size of the body after the transfer coding was undone; known also when bytes of it are missing but the

@@ -5,7 +5,10 @@
 //!      └──another protocol, or nothing known for too long──▶ GivenUp
 //! ```
 
+mod arbitrary;
 mod look;
+#[cfg(test)]
+mod tests;
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -18,6 +21,8 @@ use crate::http::h1::head::Kind;
 use crate::time::Timestamp;
 use crate::wire::{Direction, FlowKey, Segment};
 use look::{Look, Looked};
+
+pub use arbitrary::read_arbitrary;
 
 /// One connection and the layers above it.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use crate::call::{Anomalies, Call, Causes, HeaderSpan, Message, Protocol};
 use crate::flow::EndReason;
 use crate::http::h1::head::{Lines, StartLine, Version};
 use crate::http::{Cut, Expect, Head, HttpEvent, MessageEnd, Place};
-use crate::limits::{BODY_INSPECTED_BYTES_MAX, PIPELINE_MAX, SPARE_CALLS};
+use crate::limits::{BODY_INSPECTED_BYTES_MAX, PIPELINE_MAX, SPARE_CALL_BYTES_MAX, SPARE_CALLS};
 use crate::time::Timestamp;
 use crate::wire::{Direction, FlowKey};
 use order::{Answer, Asked, Entry};
@@ -44,7 +44,8 @@ impl Context {
 /// Calls for use again and what bodies are wanted: one per worker.
 #[derive(Debug, Default)]
 pub struct Desk {
-    spare: Vec<Call>,
+    #[expect(clippy::vec_box, reason = "what is kept is the memory behind the box")]
+    spare: Vec<Box<Asked>>,
     wants_body: Option<fn(&Call, &Message) -> bool>,
 }
 
@@ -59,9 +60,16 @@ impl Desk {
         self.wants_body.filter(|wants| wants(call, message)).map(|_| Vec::new())
     }
 
-    fn give_back(&mut self, call: Call) {
-        if self.spare.len() < SPARE_CALLS {
-            self.spare.push(call);
+    /// A call with nothing in it but where its message begins.
+    fn take(&mut self, context: &Context, place: &Place, direction: Direction) -> Box<Asked> {
+        let mut asked = self.spare.pop().unwrap_or_else(|| Box::new(Asked::new(context)));
+        asked.begin(context, place, direction);
+        asked
+    }
+
+    fn give_back(&mut self, asked: Box<Asked>) {
+        if self.spare.len() < SPARE_CALLS && asked.call.buffer.capacity() <= SPARE_CALL_BYTES_MAX {
+            self.spare.push(asked);
         }
     }
 }
@@ -103,7 +111,8 @@ pub struct Exchange {
     verdict: Option<Verdict>,
     late: [Anomalies; 2],
     calls: u64,
-    bodies_bytes: usize,
+    /// Heads and bodies of the calls that have not ended.
+    held_bytes: usize,
 }
 
 impl Exchange {
@@ -123,7 +132,7 @@ impl Exchange {
             verdict: None,
             late: [Anomalies::EMPTY; 2],
             calls: 0,
-            bodies_bytes: 0,
+            held_bytes: 0,
         }
     }
 
@@ -144,7 +153,7 @@ impl Exchange {
     #[must_use]
     #[inline]
     pub fn memory(&self) -> usize {
-        self.queue.capacity() * size_of::<Entry>() + self.queue.len() * CALL_BYTES + self.bodies_bytes
+        self.queue.capacity() * size_of::<Entry>() + self.queue.len() * size_of::<Asked>() + self.held_bytes
     }
 
     /// What a response said of the protocol that follows.
@@ -187,7 +196,7 @@ impl Exchange {
             HttpEvent::Head(head) => self.ask(context, desk, &head, emit),
             HttpEvent::Body { bytes, .. } => {
                 if let Some(Entry::Asked(asked)) = self.queue.back_mut() {
-                    asked.keep_request_body(bytes, &mut self.bodies_bytes);
+                    asked.keep_request_body(bytes, &mut self.held_bytes);
                 }
                 Expect::Framing
             }
@@ -208,7 +217,7 @@ impl Exchange {
                 self.hide(Causes::GAP_IN_REQUEST);
                 Expect::Framing
             }
-            HttpEvent::Junk => {
+            HttpEvent::Junk(_) => {
                 self.late[0].insert(Anomalies::BYTES_BETWEEN_MESSAGES);
                 Expect::Framing
             }
@@ -228,7 +237,7 @@ impl Exchange {
             HttpEvent::Head(head) => return self.answer(context, desk, &head, emit),
             HttpEvent::Body { bytes, .. } => {
                 if let Some(asked) = answering(&mut self.queue, &mut self.alone) {
-                    asked.keep_response_body(bytes, &mut self.bodies_bytes);
+                    asked.keep_response_body(bytes, &mut self.held_bytes);
                 }
             }
             HttpEvent::Missing { .. } => {
@@ -238,7 +247,8 @@ impl Exchange {
             }
             HttpEvent::End(end) => self.end_answer(desk, &end, emit),
             HttpEvent::Lost => self.lose_responses(),
-            HttpEvent::Junk => self.late[1].insert(Anomalies::BYTES_BETWEEN_MESSAGES),
+            HttpEvent::Junk(place) if self.answer_without_head(desk, &place) => return Expect::Headless,
+            HttpEvent::Junk(_) => self.late[1].insert(Anomalies::BYTES_BETWEEN_MESSAGES),
         }
         Expect::Framing
     }
@@ -273,11 +283,11 @@ impl Exchange {
         if self.queue.len() >= PIPELINE_MAX {
             self.forget_oldest(desk, emit);
         }
-        let mut call = desk.spare.pop().unwrap_or_else(|| order::empty_call(context));
-        order::reset(&mut call, context, &head.place, context.client);
+        let mut asked = desk.take(context, &head.place, context.client);
+        let call = &mut asked.call;
         call.request = copy_head(&mut call.buffer, &mut call.headers, head);
+        self.held_bytes += head_memory(call);
         let mut expect = Expect::Framing;
-        let mut asked = Asked::new(call, head.place);
         if let StartLine::Request { method, target, version } = head.lines.start {
             let name = method.of(head.bytes);
             asked.note_method(name, head.lines.asks_upgrade());
@@ -292,7 +302,7 @@ impl Exchange {
         asked.request_body = desk.wants(&asked.call, &asked.call.request);
         self.pipelines |=
             matches!(self.queue.back(), Some(Entry::Asked(before)) if before.is_pipelined_with(&asked));
-        self.queue.push_back(Entry::Asked(Box::new(asked)));
+        self.queue.push_back(Entry::Asked(asked));
         expect
     }
 
@@ -317,14 +327,22 @@ impl Exchange {
         }
         let late = std::mem::take(&mut self.late[1]);
         let Some(asked) = answering(&mut self.queue, &mut self.alone) else { return Expect::Framing };
-        asked.begin_answer(status, &head.place);
+        asked.begin_answer(Some(status), &head.place);
         let call = &mut asked.call;
+        let before = head_memory(call);
         call.response = copy_head(&mut call.buffer, &mut call.headers, head);
+        self.held_bytes += head_memory(call) - before;
         call.anomalies = call.anomalies.union(head.lines.anomalies).union(late);
         asked.response_body = desk.wants(&asked.call, &asked.call.response);
-        let expect = asked.expectation(status);
+        let expect = match asked.expectation(status) {
+            Expect::Framing if !paired => Expect::Unasked,
+            expect => expect,
+        };
         if expect == Expect::Switch {
             let upgrade = order::upgrade_name(&asked.call);
+            if upgrade == Protocol::WebSocket.name() {
+                asked.call.protocol = Protocol::WebSocket;
+            }
             self.verdict = Some(if status == 101 { Verdict::Upgrade(upgrade) } else { Verdict::Tunnel });
         } else if asked.waits_for_verdict() {
             self.verdict = Some(Verdict::Resume);
@@ -332,20 +350,38 @@ impl Exchange {
         expect
     }
 
+    /// Bytes that are no head answer a request of HTTP/0.9 (RFC 1945 §6, Simple-Response).
+    fn answer_without_head(&mut self, desk: &Desk, place: &Place) -> bool {
+        let Some(Entry::Asked(asked)) = self.queue.front_mut() else { return false };
+        if self.uncertain || self.alone.is_some() || !asked.is_simple() || !asked.may_be_answered_at(place) {
+            return false;
+        }
+        asked.begin_answer(None, place);
+        let headers = asked.call.headers.len();
+        asked.call.response = Message {
+            seen: true,
+            headers: headers..headers,
+            head_whole: true,
+            head_bytes: Some(0),
+            ..Message::default()
+        };
+        asked.response_body = desk.wants(&asked.call, &asked.call.response);
+        true
+    }
+
     /// A response to a request that is not known.
     fn stand_alone(&mut self, context: &Context, desk: &mut Desk, place: &Place, version: Version) {
-        let mut call = desk.spare.pop().unwrap_or_else(|| order::empty_call(context));
-        order::reset(&mut call, context, place, context.client.reverse());
+        let mut asked = desk.take(context, place, context.client.reverse());
+        let call = &mut asked.call;
         call.protocol = protocol(version);
         match self.queue.iter().find_map(Entry::hidden) {
             Some(cause) => call.causes.insert(cause),
-            None if self.uncertain || !self.queue.is_empty() => call.causes.insert(Causes::GAP_IN_REQUEST),
+            None if self.uncertain => call.causes.insert(Causes::GAP_IN_REQUEST),
             None => call.anomalies.insert(Anomalies::UNSOLICITED_RESPONSE),
         }
-        let mut asked = Asked::new(call, *place);
         asked.request_open = false;
         asked.answer = Answer::Open;
-        self.alone = Some(Box::new(asked));
+        self.alone = Some(asked);
     }
 
     fn end_answer(&mut self, desk: &mut Desk, end: &MessageEnd, emit: &mut impl FnMut(Finished<'_>)) {
@@ -376,15 +412,14 @@ impl Exchange {
 
     fn emit(&mut self, desk: &mut Desk, mut asked: Box<Asked>, emit: &mut impl FnMut(Finished<'_>)) {
         self.calls += 1;
-        self.bodies_bytes -= asked.body_bytes().min(self.bodies_bytes);
+        self.held_bytes = self.held_bytes.saturating_sub(asked.body_bytes() + head_memory(&asked.call));
         let (request_body, response_body) = (asked.request_body.take(), asked.response_body.take());
-        let mut call = asked.call;
         emit(Finished {
-            call: &mut call,
+            call: &mut asked.call,
             request_body: request_body.as_deref(),
             response_body: response_body.as_deref(),
         });
-        desk.give_back(call);
+        desk.give_back(asked);
     }
 
     /// Requests may be hidden between the last one and the next.
@@ -424,8 +459,10 @@ impl Exchange {
     }
 }
 
-/// About what an open call takes: its struct, a head of 1 KiB, twenty header spans.
-const CALL_BYTES: usize = 2048;
+/// What a call keeps of its heads.
+const fn head_memory(call: &Call) -> usize {
+    call.buffer.len() + call.headers.len() * size_of::<HeaderSpan>()
+}
 
 /// The call that the response in hand belongs to.
 fn answering<'a>(queue: &'a mut VecDeque<Entry>, alone: &'a mut Option<Box<Asked>>) -> Option<&'a mut Asked> {
@@ -459,6 +496,7 @@ fn copy_head(buffer: &mut Vec<u8>, headers: &mut Vec<HeaderSpan>, head: &Head<'_
         seen: true,
         headers: first..headers.len(),
         head_whole: head.cut.is_none(),
+        plain: lines.is_plain(),
         head_bytes: head.cut.is_none().then_some(head.bytes.len() as u64),
         body_bytes: None,
         facts: None,

@@ -62,8 +62,8 @@ pub enum HttpEvent<'a> {
     End(MessageEnd),
     /// An unknown number of messages may be hidden here.
     Lost,
-    /// Bytes stand here that belong to no message.
-    Junk,
+    /// Bytes stand at this place that are no head.
+    Junk(Place),
 }
 
 /// The head of a message.
@@ -101,6 +101,10 @@ pub enum Expect {
     Framing,
     /// No body (RFC 9110 §9.3.2, HEAD).
     NoBody,
+    /// There is no head, all bytes up to the end are body (RFC 1945 §6, Simple-Response).
+    Headless,
+    /// The request is not known. It may have been a HEAD: what stands behind the head says whether a body follows.
+    Unasked,
     /// The connection is a tunnel from here on (RFC 9110 §9.3.6), or speaks another protocol (§7.8).
     Switch,
     /// What follows the message depends on its answer: a CONNECT, or a request to upgrade.

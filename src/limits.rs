@@ -180,6 +180,8 @@ pub const LOOK_BYTES: usize = 32;
 pub const PIPELINE_MAX: usize = 1024;
 /// Calls that a worker keeps for use again.
 pub const SPARE_CALLS: usize = 64;
+/// The largest buffer of such a call; heads have 1 KiB to 8 KiB, and those of an attack are not kept.
+pub const SPARE_CALL_BYTES_MAX: usize = 32 << 10;
 
 // ---- content ----
 

@@ -16,7 +16,6 @@ use std::sync::atomic::AtomicBool;
 use crate::analysis::{Analysis, Settings};
 use crate::capture::file::OpenError;
 use crate::config::{Config, Output, Redact, Task};
-use crate::credential::Fingerprinter;
 use crate::publish::kafka::{self, Kafka};
 use crate::publish::ndjson::Ndjson;
 use crate::publish::progress::Progress;
@@ -129,12 +128,8 @@ fn prepare(
         workers: (0..config.workers).map(worker).collect(),
         analysis,
         publisher,
-        books: Books::new(seed, key_id(&fingerprinter)),
+        books: Books::new(seed, fingerprinter.key_id()),
     })
-}
-
-fn key_id(fingerprinter: &Fingerprinter) -> String {
-    fingerprinter.key_id()
 }
 
 fn sinks(config: &Config, stop: &Arc<AtomicBool>, progress: &Progress) -> Result<Sinks, SinkError> {

@@ -4,6 +4,9 @@
 //! lines, perhaps empty, so that the merge never waits for a watermark. A flow on which the sensor itself fails is
 //! lost and counted; the worker goes on.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -226,19 +229,17 @@ struct Office {
     counters: Counters,
     given_up: BTreeMap<&'static str, GivenUp>,
     #[cfg(test)]
-    fail_on_port: Option<u16>,
+    fail_on: Option<(u16, Chunk<'static>)>,
 }
 
 impl Worker {
     /// A worker that writes with `writer`.
     #[must_use]
     pub fn new(writer: Writer, fingerprinter: Fingerprinter, duties: Duties) -> Self {
-        let wants: Option<fn(&Call, &Message) -> bool> =
-            if duties.analysis { Some(wants_body) } else { None };
         Self {
             table: Table::new(duties.memory_max),
             office: Office {
-                desk: Desk::new(wants),
+                desk: desk(&duties),
                 writer,
                 fingerprinter,
                 duties,
@@ -250,7 +251,7 @@ impl Worker {
                 counters: Counters::default(),
                 given_up: BTreeMap::new(),
                 #[cfg(test)]
-                fail_on_port: None,
+                fail_on: None,
             },
         }
     }
@@ -270,7 +271,7 @@ impl Worker {
                 }
             }));
             if result.is_err() {
-                self.recover(batch.segments.get(next.saturating_sub(1)));
+                self.recover();
             }
         }
         self.close_round(batch.clock, batch.last);
@@ -289,17 +290,21 @@ impl Worker {
     /// One segment of a live capture: a flow on which the sensor fails is lost, no more.
     pub fn live_segment(&mut self, packed: &Packed, payload: &[u8]) {
         if catch_unwind(AssertUnwindSafe(|| self.segment(packed, payload))).is_err() {
-            self.recover(Some(packed));
+            self.recover();
         }
     }
 
     /// Deadlines of flows that no frame touched; at the end of the input, all that is still open.
     pub fn close_round(&mut self, clock: Timestamp, last: bool) {
-        self.table.advance(&mut self.office, clock);
+        while catch_unwind(AssertUnwindSafe(|| self.table.advance(&mut self.office, clock))).is_err() {
+            self.recover();
+        }
         if last {
             self.office.deadline(clock);
             self.office.ordinal = u64::MAX;
-            self.table.finish(&mut self.office, clock);
+            while catch_unwind(AssertUnwindSafe(|| self.table.finish(&mut self.office, clock))).is_err() {
+                self.recover();
+            }
         }
     }
 
@@ -338,19 +343,31 @@ impl Worker {
         (&self.office.counters, &self.table.counters)
     }
 
-    /// After a failure on one segment: its flow is lost, a line that was begun is taken back.
+    /// After a failure on one flow: it is lost, a line that was begun is taken back, and what it had in hand is
+    /// laid out anew.
     #[cold]
-    fn recover(&mut self, packed: Option<&Packed>) {
+    fn recover(&mut self) {
         self.office.counters.flows_failed += 1;
         let whole = self.office.lines.lines.last().map_or(0, |line| line.range.end);
         self.office.lines.text.truncate(whole);
-        if let Some(packed) = packed {
-            self.table.abandon(packed.hash, &packed.flow);
-        }
+        self.office.desk = desk(&self.office.duties);
+        self.table.abandon(self.office.clock);
     }
 }
 
 impl Office {
+    /// Stands for a mistake in the layers above.
+    #[cfg(test)]
+    fn fail_if_asked(&self, key: &FlowKey, chunk: &Chunk<'_>) {
+        let ports = [Direction::Up, Direction::Down].map(|direction| key.sender(direction).port());
+        if let Some((port, at)) = self.fail_on
+            && ports.contains(&port)
+            && std::mem::discriminant(&at) == std::mem::discriminant(chunk)
+        {
+            panic!("asked for by a test");
+        }
+    }
+
     fn tell_call(&mut self, key: &FlowKey, memo: &mut Memo, finished: &mut Finished<'_>) {
         let call = &mut *finished.call;
         self.count(call);
@@ -444,16 +461,14 @@ impl Host for Office {
     fn segment(&mut self, beside: &mut Beside, stamp: Stamp, segment: &Segment<'_>) {
         (self.clock, self.index) = (stamp.clock, 0);
         beside.connection.segment(stamp, segment);
-        #[cfg(test)]
-        if self.fail_on_port == Some(segment.flow.sender(segment.direction).port()) {
-            panic!("asked for by a test");
-        }
     }
 
     #[inline]
     fn chunk(&mut self, key: &FlowKey, beside: &mut Beside, direction: Direction, chunk: Chunk<'_>) {
         let mut desk = std::mem::take(&mut self.desk);
         let Beside { connection, memo } = beside;
+        #[cfg(test)]
+        self.fail_if_asked(key, &chunk);
         connection.chunk(key, &mut desk, direction, chunk, &mut |mut finished| {
             self.tell_call(key, memo, &mut finished);
         });
@@ -479,6 +494,10 @@ impl Host for Office {
     fn memory(&self, beside: &Beside) -> usize {
         beside.connection.memory()
     }
+}
+
+fn desk(duties: &Duties) -> Desk {
+    Desk::new(if duties.analysis { Some(wants_body) } else { None })
 }
 
 /// Bodies that the content stage can read.

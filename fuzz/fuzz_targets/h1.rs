@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = eaves::http::h1::read_arbitrary(bytes);
+    let _ = eaves::connection::read_arbitrary(bytes);
 });

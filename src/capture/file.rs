@@ -338,7 +338,7 @@ impl Files {
 
 /// Reads any bytes as a capture, to the end: what a fuzzer calls.
 #[must_use]
-pub fn read_all_from_bytes(data: &[u8]) -> Counters {
+pub fn read_arbitrary(data: &[u8]) -> Counters {
     let mut files = Files::from_stream(std::io::Cursor::new(data.to_vec()));
     let mut captured = 0;
     while let Some((located, block)) = files.next() {

@@ -91,7 +91,14 @@ impl Look {
             place = eye.place.take().unwrap_or(place);
             bytes = joined.into();
         }
+        if in_sequence && !is_binary_proxy_header(&bytes) {
+            pass_blank_lines(&mut bytes, &mut place);
+        }
         match sniff(&bytes) {
+            _ if bytes.is_empty() => Looked::Nothing, // blank lines alone
+            _ if in_sequence && is_binary_proxy_header(&bytes) => {
+                self.behind_proxy_header(direction, bytes, place)
+            }
             Sniffed::Request => Looked::Http { client: direction, bytes, place },
             Sniffed::Response => Looked::Http { client: direction.reverse(), bytes, place },
             Sniffed::Named(protocol) => Looked::GiveUp(protocol),
@@ -114,16 +121,49 @@ impl Look {
         &mut self,
         direction: Direction,
         bytes: std::borrow::Cow<'a, [u8]>,
-        mut place: Data<'static>,
+        place: Data<'static>,
     ) -> Looked<'a> {
         const LINE_BYTES_MAX: usize = 107;
-        self.carrier = Some("proxy-protocol");
         let line = bytes.iter().take(LINE_BYTES_MAX).position(|byte| *byte == b'\n').map(|lf| lf + 1);
-        let Some(line) = line else {
-            let eye = self.eye(direction);
-            if bytes.len() >= LINE_BYTES_MAX {
-                return self.skip(direction);
+        if line.is_none() && bytes.len() >= LINE_BYTES_MAX {
+            self.carrier = Some("proxy-protocol");
+            return self.skip(direction);
+        }
+        self.behind_proxy(direction, line, bytes, place)
+    }
+
+    /// The same in numbers (version 2, §2.2): signature, version and command, family, length of the rest.
+    fn behind_proxy_header<'a>(
+        &mut self,
+        direction: Direction,
+        bytes: std::borrow::Cow<'a, [u8]>,
+        place: Data<'static>,
+    ) -> Looked<'a> {
+        let header = match bytes.get(PROXY_SIGNATURE.len()..) {
+            Some([_, _, high, low, rest @ ..]) => {
+                let length = usize::from(u16::from_be_bytes([*high, *low]));
+                if length > LOOK_BYTES {
+                    self.carrier = Some("proxy-protocol");
+                    return self.skip(direction);
+                }
+                (rest.len() >= length).then_some(PROXY_SIGNATURE.len() + 4 + length)
             }
+            _ => None,
+        };
+        self.behind_proxy(direction, header, bytes, place)
+    }
+
+    /// Looks at what follows a proxy's header of that length; waits for the rest of it where the length is not known yet.
+    fn behind_proxy<'a>(
+        &mut self,
+        direction: Direction,
+        header: Option<usize>,
+        bytes: std::borrow::Cow<'a, [u8]>,
+        mut place: Data<'static>,
+    ) -> Looked<'a> {
+        self.carrier = Some("proxy-protocol");
+        let Some(line) = header else {
+            let eye = self.eye(direction);
             (eye.pending, eye.place) = (bytes.into_owned(), Some(place));
             return Looked::Nothing;
         };
@@ -160,5 +200,29 @@ impl Look {
     fn eye(&mut self, direction: Direction) -> &mut Eye {
         let [up, down] = &mut self.sides;
         if direction == Direction::Up { up } else { down }
+    }
+}
+
+/// First bytes of a header of the PROXY protocol, version 2.
+const PROXY_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+
+/// The bytes are such a header, or the beginning of one that blank lines are not (they have no NUL).
+fn is_binary_proxy_header(bytes: &[u8]) -> bool {
+    let length = bytes.len().min(PROXY_SIGNATURE.len());
+    length > 4 && bytes.get(..length) == PROXY_SIGNATURE.get(..length)
+}
+
+/// Blank lines in front of a first message mean nothing (RFC 9112 §2.2).
+fn pass_blank_lines(bytes: &mut std::borrow::Cow<'_, [u8]>, place: &mut Data<'static>) {
+    let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    if blank > 0 {
+        place.offset += blank as u64;
+        *bytes = match std::mem::take(bytes) {
+            std::borrow::Cow::Borrowed(borrowed) => borrowed.get(blank..).unwrap_or_default().into(),
+            std::borrow::Cow::Owned(mut owned) => {
+                owned.drain(..blank);
+                owned.into()
+            }
+        };
     }
 }

@@ -63,10 +63,10 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) const fn new(call: Call, place: Place) -> Self {
+    pub(super) fn new(context: &Context) -> Self {
         Self {
-            call,
-            place,
+            call: empty_call(context),
+            place: Place::default(),
             end: None,
             end_time: None,
             request_open: true,
@@ -76,6 +76,28 @@ impl Asked {
             request_body: None,
             response_body: None,
         }
+    }
+
+    /// Makes it empty again, keeping its memory, for a message that begins at `place`.
+    pub(super) fn begin(&mut self, context: &Context, place: &Place, direction: Direction) {
+        let call = &mut self.call;
+        call.id = id(context, place, direction);
+        call.connection = context.connection;
+        call.interface = context.interface;
+        call.vni = context.key.vni();
+        (call.client, call.server) = (context.client(), context.server());
+        call.time = place.time;
+        (call.duration_ns, call.ttfb_ns) = (None, None);
+        call.buffer.clear();
+        call.headers.clear();
+        (call.method, call.target, call.status) = (None, None, None);
+        (call.request, call.response) = (Message::default(), Message::default());
+        (call.causes, call.anomalies) = (Causes::EMPTY, Anomalies::EMPTY);
+        self.place = *place;
+        (self.end, self.end_time) = (None, None);
+        (self.request_open, self.answer, self.answer_may_be_lost) = (true, Answer::Awaited, false);
+        self.wish = Wish::None;
+        (self.request_body, self.response_body) = (None, None);
     }
 
     pub(super) fn note_method(&mut self, method: &[u8], upgrade: bool) {
@@ -131,9 +153,14 @@ impl Asked {
         }
     }
 
-    pub(super) fn begin_answer(&mut self, status: u16, place: &Place) {
+    /// The request was one of HTTP/0.9: the line alone.
+    pub(super) fn is_simple(&self) -> bool {
+        self.call.protocol == Protocol::Http09 && self.call.headers.is_empty()
+    }
+
+    pub(super) fn begin_answer(&mut self, status: Option<u16>, place: &Place) {
         self.answer = Answer::Open;
-        self.call.status = Some(status);
+        self.call.status = status;
         if self.call.request.seen {
             if self.request_open {
                 self.call.anomalies.insert(Anomalies::EARLY_RESPONSE);
@@ -153,6 +180,8 @@ impl Asked {
         }
         if let Some(cut) = end.cut {
             self.call.causes.insert(cause_of(cut, false));
+        }
+        if end.cut.is_some() || end.body_bytes.is_none() {
             self.response_body = None;
         }
     }
@@ -170,7 +199,7 @@ impl Asked {
 
     /// Whether a response at `place` may answer this request: it acknowledges something of the request, and the
     /// client had not heard it when it asked.
-    fn may_be_answered_at(&self, place: &Place) -> bool {
+    pub(super) fn may_be_answered_at(&self, place: &Place) -> bool {
         self.answer == Answer::Awaited
             && place.ack.is_none_or(|ack| ack > self.place.offset)
             && self.place.ack.is_none_or(|heard| place.offset >= heard)
@@ -224,7 +253,7 @@ impl Exchange {
 }
 
 /// A call with nothing in it.
-pub(super) fn empty_call(context: &Context) -> Call {
+fn empty_call(context: &Context) -> Call {
     Call {
         id: 0,
         connection: context.connection,
@@ -246,15 +275,6 @@ pub(super) fn empty_call(context: &Context) -> Call {
         causes: Causes::EMPTY,
         anomalies: Anomalies::EMPTY,
     }
-}
-
-/// Makes a used call empty again, keeping its memory, for a message that begins at `place`.
-pub(super) fn reset(call: &mut Call, context: &Context, place: &Place, direction: Direction) {
-    call.buffer.clear();
-    call.headers.clear();
-    let (buffer, headers) = (std::mem::take(&mut call.buffer), std::mem::take(&mut call.headers));
-    *call =
-        Call { id: id(context, place, direction), time: place.time, buffer, headers, ..empty_call(context) };
 }
 
 /// The id of a call: a hash of what is the same in every reading of the same packets.

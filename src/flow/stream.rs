@@ -32,32 +32,35 @@ const ORIGIN: u64 = 1 << 32;
 /// Farther away than this a sequence number belongs to something else: the largest window is 1 GiB (RFC 7323 §2.2).
 const WINDOW: i64 = 1 << 30;
 
-/// One direction.
+/// One direction. What the plain case needs stands first, in one line of the cache.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Stream {
-    pub(super) state: State,
     /// Position of the next byte to deliver.
     pub(super) next: u64,
+    /// Highest position that the other side acknowledged.
+    pub(super) acked: u64,
+    history: Vec<u8>,
+    history_start: u64,
+    /// The flow's last frame that this side sent.
+    pub(super) last_frame: u32,
+    pub(super) state: State,
+    /// Open, told of, and nothing about it waits: the next bytes can pass as they come.
+    pub(super) in_order: bool,
     /// The beginning of the stream was seen: `next` counts from the SYN.
     pub(super) from_start: bool,
     /// Position of the SYN, where one was seen.
     pub(super) syn: Option<u64>,
     /// Position of the first byte that was told.
     pub(super) first: Option<u64>,
-    /// Highest position that the other side acknowledged.
-    pub(super) acked: u64,
     /// Since when `acked` is beyond `next`: the flow's frame and the capture clock.
     pub(super) acked_beyond: Option<(u32, Timestamp)>,
     /// Position of the FIN.
     pub(super) fin: Option<u64>,
     /// When the FIN came.
     pub(super) fin_time: Timestamp,
-    /// The flow's last frame that this side sent.
-    pub(super) last_frame: u32,
     /// What waits.
     pub(super) hold: Hold,
-    history: Vec<u8>,
-    history_start: u64,
 }
 
 impl Stream {
@@ -65,12 +68,46 @@ impl Stream {
     pub(super) fn place(&mut self, seq: u32, state: State) {
         self.next = ORIGIN | u64::from(seq);
         self.state = state;
+        (self.acked, self.acked_beyond) = (0, None);
+    }
+
+    /// A SYN says that the first byte has the raw number `begin`. It is not believed where bytes before that are held:
+    /// then it belongs to something else. An end before it, without bytes, was forged: nobody closes what is not open.
+    pub(super) fn open(&mut self, begin: u32) -> bool {
+        if self.fin.is_some() && self.hold.is_empty() {
+            (self.fin, self.state) = (None, State::Unseen);
+        }
+        let joining = self.state == State::Joining;
+        let first = self.hold.first().filter(|_| joining);
+        if first.is_some_and(|piece| (piece.start as u32).wrapping_sub(begin).cast_signed() < 0) {
+            return false;
+        }
+        match self.position(begin) {
+            Some(position) if joining => self.next = position,
+            _ => self.place(begin, State::Open),
+        }
+        (self.state, self.from_start, self.syn) = (State::Open, true, Some(self.next - 1));
+        true
+    }
+
+    /// Where it stands is known from an acknowledgement alone.
+    pub(super) fn is_supposed(&self) -> bool {
+        self.state == State::Joining && self.first.is_none() && self.hold.is_empty()
     }
 
     /// The position of a raw sequence number, or `None` if it is too far from what is known.
     pub(super) fn position(&self, seq: u32) -> Option<u64> {
         let distance = i64::from(seq.wrapping_sub(self.next as u32) as i32);
         if distance.abs() > WINDOW { None } else { self.next.checked_add_signed(distance) }
+    }
+
+    /// Keeps `in_order` true to the rest.
+    pub(super) fn note_order(&mut self) {
+        self.in_order = self.state == State::Open
+            && self.first.is_some()
+            && self.fin.is_none()
+            && self.hold.is_empty()
+            && self.acked <= self.next;
     }
 
     /// The hole at `next`: its end, if one is there; what waits, was acknowledged or is the FIN shows it. A piece that waits at `next` for its cause leaves none.
@@ -114,9 +151,13 @@ impl Stream {
         }
     }
 
-    /// Whether bytes that come again differ from their first copy, as far as that is still remembered.
+    /// Whether bytes that come again differ from their first copy, as far as that is still remembered. Nobody takes
+    /// another copy of what was acknowledged; the garbage byte of a keep-alive probe stands there
+    /// (RFC 9293 §3.8.4).
     pub(super) fn differs_from_history(&self, start: u64, bytes: &[u8]) -> bool {
-        differs_at(self.history_start, &self.history, start, bytes)
+        let acked = self.acked.saturating_sub(start).min(bytes.len() as u64);
+        let open = bytes.get(acked as usize..).unwrap_or_default();
+        differs_at(self.history_start, &self.history, start + acked, open)
     }
 
     /// Gives memory back that an idle direction does not need.
@@ -135,9 +176,8 @@ impl Stream {
             return;
         }
         self.state = State::Open;
-        if let Some(first) = self.hold.first() {
-            self.next = self.next.min(first.start);
-        }
+        let held = self.hold.first().map(|piece| piece.start);
+        self.next = held.into_iter().chain(self.fin).fold(self.next, u64::min);
     }
 
     /// Takes the next piece if it is its turn and its cause was told: what its packet acknowledges lies before

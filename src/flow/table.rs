@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 
 use hashbrown::HashTable;
 
-use super::{Chunk, Counters, EndReason, Flow, Stamp};
+use super::{Chunk, Counters, EndReason, Flow, Pushed, Stamp};
 use crate::limits::{CLOSED_NS, EMPTY_NS_MAX, IDLE_NS_MAX};
 use crate::time::Timestamp;
 use crate::wire::{Direction, FlowKey, Segment};
@@ -40,15 +40,17 @@ pub trait Host {
     fn memory(&self, beside: &Self::Beside) -> usize;
 }
 
+/// What every frame of the flow touches stands first.
+#[repr(C)]
 struct Slot<B> {
     key: FlowKey,
+    has_payload: bool,
     hash: u64,
+    last: Timestamp,
+    over_since: Option<Timestamp>,
     flow: Flow,
     beside: B,
     first: Timestamp,
-    last: Timestamp,
-    over_since: Option<Timestamp>,
-    has_payload: bool,
     /// The earliest entry of the queue that will look at this slot.
     queued: Timestamp,
     memory: usize,
@@ -64,6 +66,8 @@ pub struct Table<B> {
     memory: usize,
     memory_max: usize,
     generation: u32,
+    /// The slot that was last worked on: if the host fails, it failed on this one.
+    touched: u32,
     reached_budget: bool,
     /// What became of bytes and flows.
     pub counters: Counters,
@@ -81,6 +85,7 @@ impl<B> Table<B> {
             memory: 0,
             memory_max,
             generation: 0,
+            touched: u32::MAX,
             reached_budget: false,
             counters: Counters::default(),
         }
@@ -96,6 +101,12 @@ impl<B> Table<B> {
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
         self.slots.iter().flatten().map(|slot| slot.flow.held_bytes()).sum()
+    }
+
+    /// Bytes that its flows take, with what stands beside them.
+    #[must_use]
+    pub const fn memory(&self) -> usize {
+        self.memory
     }
 
     /// Flows that are in the table.
@@ -118,15 +129,18 @@ impl<B> Table<B> {
             Some(index) => self.prepare(host, index, hash, stamp, segment),
             None => self.open(host, hash, stamp, segment),
         };
+        self.touched = index;
         let Some(Some(slot)) = self.slots.get_mut(index as usize) else { return };
         slot.last = stamp.clock;
         slot.has_payload |= !segment.payload.is_empty();
         host.segment(&mut slot.beside, stamp, segment);
         let (key, beside) = (&slot.key, &mut slot.beside);
-        slot.flow.push(stamp, segment, &mut self.counters, &mut |direction, chunk| {
+        let pushed = slot.flow.push(stamp, segment, &mut self.counters, &mut |direction, chunk| {
             host.chunk(key, beside, direction, chunk);
         });
-        self.settle(host, index, stamp.clock);
+        if pushed == Pushed::Something {
+            self.settle(host, index, stamp.clock);
+        }
     }
 
     /// Fires what is due up to `clock` on flows that no frame touches.
@@ -159,13 +173,20 @@ impl<B> Table<B> {
         }
     }
 
-    /// Gives up the flow of a key whose host failed; its bytes in hand are lost.
-    pub fn abandon(&mut self, hash: u64, key: &FlowKey) {
-        if let Some(index) = self.find(hash, key)
-            && let Some(Some(slot)) = self.slots.get_mut(index as usize)
-        {
+    /// After the host failed: the flow that it failed on is lost. What is known of it can't be trusted any more, so
+    /// nothing is told of it, not even its end; the bytes that it had in hand are booked.
+    #[cold]
+    pub fn abandon(&mut self, clock: Timestamp) {
+        let touched = self.touched as usize;
+        if let Some(Some(slot)) = self.slots.get_mut(touched) {
             slot.flow.give_up(&mut self.counters);
+            slot.over_since = Some(clock);
+            slot.queued = due(slot);
+            self.queue.push(Reverse((slot.queued, self.touched, slot.generation)));
         }
+        let held: u64 = self.slots.iter().flatten().map(|slot| slot.flow.held_bytes()).sum();
+        let lost = self.counters.bytes_seen.saturating_sub(self.counters.bytes_booked() + held);
+        self.counters.bytes_discarded_failed += lost;
     }
 
     #[inline]
@@ -282,6 +303,7 @@ impl<B> Table<B> {
                 self.remove(index);
                 return;
             }
+            self.touched = index;
             host.deadline(at);
             if slot.flow.deadline() <= at {
                 let (key, beside) = (&slot.key, &mut slot.beside);
@@ -303,6 +325,7 @@ impl<B> Table<B> {
         if slot.over_since.is_some() {
             return;
         }
+        self.touched = index;
         let (key, beside) = (&slot.key, &mut slot.beside);
         slot.flow.finish(reason, at, &mut self.counters, &mut |direction, chunk| {
             host.chunk(key, beside, direction, chunk);

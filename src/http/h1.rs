@@ -11,6 +11,7 @@
 //! with a start line. Only there: in the middle of a segment anything may look like one.
 
 mod body;
+mod doubt;
 pub mod head;
 
 use crate::call::Anomalies;
@@ -32,6 +33,8 @@ pub struct Side {
     body: Body,
     cut: Option<Cut>,
     verdict: bool,
+    /// Blank lines in front of the message in hand, in bytes.
+    blank: u64,
     /// What came while a verdict was awaited.
     waiting: Vec<Waiting>,
     waiting_bytes: usize,
@@ -43,6 +46,8 @@ enum State {
     Between,
     Head,
     Body,
+    /// Behind the head of a response that may have no body.
+    Doubt,
     Lost,
     Verdict,
     Handed,
@@ -90,6 +95,7 @@ impl Side {
             body: Body::None,
             cut: None,
             verdict: false,
+            blank: 0,
             waiting: Vec::new(),
             waiting_bytes: 0,
             last_time: Timestamp::ZERO,
@@ -132,6 +138,7 @@ impl Side {
                 State::Between => self.begin(&mut cursor),
                 State::Head => self.take_head(&mut cursor, deliver),
                 State::Body => self.take_body(&mut cursor, deliver),
+                State::Doubt => self.resolve_doubt(&mut cursor, deliver),
                 State::Lost => self.look_for_start(&mut cursor),
                 State::Verdict => self.wait(&mut cursor),
                 State::Handed => return,
@@ -152,6 +159,7 @@ impl Side {
                 self.lose(deliver);
             }
             State::Body => self.gap_in_body(gap, cut, deliver),
+            State::Doubt => self.gap_in_doubt(cut, deliver),
             State::Verdict => self.state = State::Handed,
             State::Lost | State::Handed => {}
         }
@@ -174,6 +182,7 @@ impl Side {
                 let time = closed.whole.then_some(self.last_time);
                 self.tell_end(closed.known.then_some(offset), time, closed.body_bytes, deliver);
             }
+            State::Doubt => self.end_in_doubt(offset, reason, cut, deliver),
             State::Between | State::Lost | State::Verdict | State::Handed => {}
         }
         self.state = State::Handed;
@@ -183,11 +192,16 @@ impl Side {
     pub fn resume(&mut self, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
         if self.state == State::Verdict {
             self.state = State::Between;
-            self.waiting_bytes = 0;
-            for held in std::mem::take(&mut self.waiting) {
-                let Waiting { offset, bytes, time, ack, boundary } = held;
-                self.data(&Data { offset, bytes: &bytes, time, ack, boundary }, deliver);
-            }
+            self.take_up(deliver);
+        }
+    }
+
+    /// Reads what waited.
+    fn take_up(&mut self, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
+        self.waiting_bytes = 0;
+        for held in std::mem::take(&mut self.waiting) {
+            let Waiting { offset, bytes, time, ack, boundary } = held;
+            self.data(&Data { offset, bytes: &bytes, time, ack, boundary }, deliver);
         }
     }
 
@@ -212,7 +226,7 @@ impl Side {
         // RFC 9112 §2.2: blank lines before a start line are ignored
         let blank = cursor.rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         if blank > 0 {
-            cursor.take(blank);
+            self.blank += cursor.take(blank).len() as u64;
         }
         if !cursor.rest.is_empty() {
             self.start_head(cursor, true);
@@ -287,19 +301,30 @@ impl Side {
                 cursor.rest = &[];
                 self.head = head;
             }
-            Progress::NotHttp => self.not_a_head(cursor, deliver),
+            Progress::NotHttp => {
+                head.truncate(before);
+                self.head = head;
+                self.not_a_head(cursor, deliver);
+            }
         }
     }
 
     /// What stands here is no start line.
     fn not_a_head(&mut self, cursor: &mut Cursor<'_>, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
-        cursor.rest = &[];
-        self.head.clear();
-        if self.place.in_sequence {
-            deliver(HttpEvent::Junk);
-            self.lose(deliver);
-        } else {
+        let before = std::mem::take(&mut self.head);
+        let blank = std::mem::take(&mut self.blank);
+        if !self.place.in_sequence {
+            cursor.rest = &[];
             self.state = State::Lost;
+        } else if deliver(HttpEvent::Junk(self.place)) == Expect::Headless {
+            self.body = Body::UntilClose { total: blank + before.len() as u64 };
+            self.state = State::Body;
+            if !before.is_empty() {
+                deliver(HttpEvent::Body { bytes: &before, time: self.place.time });
+            }
+        } else {
+            cursor.rest = &[];
+            self.lose(deliver);
         }
     }
 
@@ -314,6 +339,7 @@ impl Side {
         let head = Head { bytes, lines: &self.lines, place: self.place, cut: None };
         let expect = deliver(HttpEvent::Head(head));
         self.verdict = expect == Expect::Verdict;
+        self.blank = 0;
         self.body = Body::after(&self.lines, expect);
         if expect == Expect::Switch {
             self.state = State::Handed;
@@ -329,7 +355,7 @@ impl Side {
         } else if self.body.is_at_end() {
             self.tell_end(Some(cursor.offset), Some(cursor.time), Some(0), deliver);
         } else {
-            self.state = State::Body;
+            self.state = if expect == Expect::Unasked { State::Doubt } else { State::Body };
         }
     }
 

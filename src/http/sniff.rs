@@ -51,8 +51,8 @@ const PREFIXES: [(&[u8], &str); 38] = [
     (b"NICK ", "irc"),
     (b"<?xml", "xml-stream"),
     (b"<stream:", "xmpp"),
-    (b"ICY 200", "shoutcast"),
     (b"RTSP/1.0", "rtsp"),
+    (b"ICAP/1.0", "icap"),
     (b"SIP/2.0", "sip"),
     (b"INVITE sip:", "sip"),
     (b"REGISTER sip:", "sip"),
@@ -83,7 +83,8 @@ pub fn sniff(bytes: &[u8]) -> Sniffed {
     if bytes.len() < 7 && b"HTTP/1.".starts_with(bytes) {
         return Sniffed::Short;
     }
-    if bytes.starts_with(b"HTTP/1.") || bytes.starts_with(b"HTTP/0.9") {
+    // SHOUTcast servers answer HTTP with `ICY 200 OK`
+    if [&b"HTTP/1."[..], b"HTTP/0.9", b"ICY 200"].iter().any(|prefix| bytes.starts_with(prefix)) {
         return Sniffed::Response;
     }
     if let Some((_, name)) = PREFIXES.iter().find(|(prefix, _)| bytes.starts_with(prefix)) {
@@ -116,8 +117,15 @@ fn request(bytes: &[u8]) -> Sniffed {
 
 /// The target tells what the method can't: RTSP and SIP have the same start lines.
 fn by_target(method: &[u8], target: &[u8]) -> Sniffed {
-    for (prefix, name) in [(&b"rtsp:"[..], "rtsp"), (b"rtspu:", "rtsp"), (b"sip:", "sip"), (b"sips:", "sip")]
-    {
+    // an ICAP message carries heads of HTTP that nobody sent on this connection (RFC 3507 §4.4)
+    for (prefix, name) in [
+        (&b"rtsp:"[..], "rtsp"),
+        (b"rtspu:", "rtsp"),
+        (b"sip:", "sip"),
+        (b"sips:", "sip"),
+        (b"icap:", "icap"),
+        (b"icaps:", "icap"),
+    ] {
         if target.starts_with(prefix) {
             return Sniffed::Named(name);
         }

@@ -5,7 +5,7 @@ use super::memo::Memo;
 use super::redact::Redaction;
 use super::text::{Hex, escaped, string};
 use super::view::Body;
-use crate::call::{Call, Facts, Leaf, Message, Seen};
+use crate::call::{Call, Facts, Leaf, Message, Seen, Span};
 use crate::credential::Header;
 
 impl Writer {
@@ -193,12 +193,43 @@ pub(super) fn media_type_shown(redaction: Redaction, value: &[u8]) -> Option<&[u
 
 /// Each line begins with a comma, of which the caller makes the bracket of the list.
 fn headers_in_clear(out: &mut Vec<u8>, call: &Call, message: &Message) {
+    if message.plain {
+        return plain_headers(out, call, message);
+    }
     for (name, value) in call.headers_of(message) {
         out.extend_from_slice(b",[\"");
         escaped(out, name);
         out.extend_from_slice(b"\",\"");
         escaped(out, value);
         out.extend_from_slice(b"\"]");
+    }
+}
+
+/// A head without a byte that needs escaping is copied piece by piece, most pieces by one move of fixed size.
+fn plain_headers(out: &mut Vec<u8>, call: &Call, message: &Message) {
+    let buffer = call.buffer.as_slice();
+    for header in call.headers.get(message.headers.clone()).unwrap_or_default() {
+        out.extend_from_slice(b",[\"");
+        copy_short(out, buffer, header.name);
+        out.extend_from_slice(b"\",\"");
+        copy_short(out, buffer, header.value);
+        out.extend_from_slice(b"\"]");
+    }
+}
+
+/// Appends a part of `buffer`. A short one is copied with what follows it, which is cut off again: a move of fixed
+/// size costs less than one of any size.
+#[inline]
+fn copy_short(out: &mut Vec<u8>, buffer: &[u8], span: Span) {
+    const SHORT: usize = 32;
+    let (start, length) = (span.start as usize, span.end.saturating_sub(span.start) as usize);
+    match buffer.get(start..).and_then(|rest| rest.first_chunk::<SHORT>()) {
+        Some(chunk) if length <= SHORT => {
+            let end = out.len() + length;
+            out.extend_from_slice(chunk);
+            out.truncate(end);
+        }
+        _ => out.extend_from_slice(span.of(buffer)),
     }
 }
 

@@ -44,7 +44,15 @@ fn call_of(request: &[u8], response: &[u8]) -> Call {
 
 fn half_of(head: &[u8], headers: std::ops::Range<usize>) -> Message {
     let head_bytes = Some(head.len() as u64);
-    Message { seen: true, headers, head_whole: true, head_bytes, body_bytes: Some(0), facts: None }
+    Message {
+        seen: true,
+        headers,
+        head_whole: true,
+        head_bytes,
+        body_bytes: Some(0),
+        plain: false,
+        facts: None,
+    }
 }
 
 /// Copies a head into the buffer; gives back the words of its start line.

@@ -86,17 +86,17 @@ impl Publisher {
         while let Some(place) = places.next() {
             let Some((batch, first)) = line_of(&merged.batches, place) else { continue };
             let (mut range, mut count) = (first.range.clone(), 1);
-            self.give_kafka(first, batch.text.get(first.range.clone()), None);
+            self.write_kafka(first, batch.text.get(first.range.clone()), None);
             while let Some((_, next)) = places.peek().and_then(|next| {
                 line_of(&merged.batches, next).filter(|(_, line)| {
                     next.worker == place.worker && line.kind == first.kind && line.range.start == range.end
                 })
             }) {
-                self.give_kafka(next, batch.text.get(next.range.clone()), None);
+                self.write_kafka(next, batch.text.get(next.range.clone()), None);
                 (range.end, count) = (next.range.end, count + 1);
                 places.next();
             }
-            self.give_files(first.kind, batch.text.get(range).unwrap_or_default(), count);
+            self.write_files(first.kind, batch.text.get(range).unwrap_or_default(), count);
         }
     }
 
@@ -109,8 +109,8 @@ impl Publisher {
             let Some((batch, line)) = line_of(&merged.batches, place) else { continue };
             let bytes = batch.text.get(line.range.clone()).unwrap_or_default();
             if line.kind != Kind::Call {
-                self.give_kafka(line, Some(bytes), None);
-                self.give_files(line.kind, bytes, 1);
+                self.write_kafka(line, Some(bytes), None);
+                self.write_files(line.kind, bytes, 1);
                 continue;
             }
             let start = text.len();
@@ -118,10 +118,10 @@ impl Publisher {
             write_tail(&mut text, place.labels.as_ref());
             text.push(b'\n');
             let operation = place.labels.as_ref().and_then(|labels| labels.operation.as_deref());
-            self.give_kafka(line, text.get(start..), operation);
+            self.write_kafka(line, text.get(start..), operation);
             count += 1;
         }
-        self.give_files(Kind::Call, &text, count);
+        self.write_files(Kind::Call, &text, count);
         self.text = text;
     }
 
@@ -176,7 +176,7 @@ impl Publisher {
         [files, kafka].into_iter().flatten()
     }
 
-    fn give_files(&mut self, kind: Kind, lines: &[u8], count: u64) {
+    fn write_files(&mut self, kind: Kind, lines: &[u8], count: u64) {
         if let Some(files) = &mut self.files
             && count > 0
         {
@@ -185,7 +185,7 @@ impl Publisher {
         }
     }
 
-    fn give_kafka(&mut self, line: &Line, json: Option<&[u8]>, operation: Option<&str>) {
+    fn write_kafka(&mut self, line: &Line, json: Option<&[u8]>, operation: Option<&str>) {
         let Some(kafka) = &mut self.kafka else { return };
         let json = json.unwrap_or_default();
         let json = json.strip_suffix(b"\n").unwrap_or(json);

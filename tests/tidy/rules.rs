@@ -12,8 +12,8 @@ const ORDER: &[&[&str]] = &[
     &["wire"],
     &["flow"],
     &["tls"],
+    &["call"], // what every version of HTTP fills
     &["http"],
-    &["call"],
     &["exchange"],
     &["connection"],
     &["sensitive"],
@@ -21,15 +21,16 @@ const ORDER: &[&[&str]] = &[
     &["credential"],
     &["record", "analysis", "inventory", "detect"], // a finding is text, and the text of a call carries the labels
     &["publish"],
-    &["merge"],
-    &["worker"],
-    &["sensor"],
     &["config", "cli"], // flags and file are read into one set of structs, with the units of config
+    &["worker"],
+    &["merge"],
+    &["sensor"],
     &["main", "lib"],
 ];
 
 /// Stages that see bytes, and time as a number.
-const CORE: &[&str] = &["wire", "flow", "tls", "http", "content", "exchange"];
+const CORE: &[&str] =
+    &["wire", "flow", "tls", "call", "http", "exchange", "connection", "sensitive", "content", "credential"];
 
 /// What the core may not name.
 const IMPURE: &[&str] = &[

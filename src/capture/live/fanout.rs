@@ -11,11 +11,10 @@
 //! IPv6, and everything that is not TCP.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::capture::LinkType;
 use crate::capture::live::bpf::{Assembler, Instruction, Label};
-use crate::wire::{Direction, FlowKey};
 
 /// The hash of one capture. Its factors are drawn at random, so that nobody can aim all flows at one worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,13 +46,12 @@ impl Fanout {
         hash as usize % workers.max(1)
     }
 
-    /// The worker that owns a flow whose frames the kernel can see into. For a flow inside a tunnel this is not where
-    /// its frames arrive.
+    /// The worker that owns the flow between these two ends, if the kernel can see into its frames. For a flow inside
+    /// a tunnel this is not where its frames arrive.
     #[must_use]
-    pub fn flow_owner(self, flow: &FlowKey, workers: usize) -> usize {
-        let (up, down) = (flow.sender(Direction::Up), flow.sender(Direction::Down));
-        let addresses = fold(up.ip()) ^ fold(down.ip());
-        self.mix(addresses, u32::from(up.port() ^ down.port())) as usize % workers.max(1)
+    pub fn flow_owner(self, one: SocketAddr, other: SocketAddr, workers: usize) -> usize {
+        let addresses = fold(one.ip()) ^ fold(other.ip());
+        self.mix(addresses, u32::from(one.port() ^ other.port())) as usize % workers.max(1)
     }
 
     /// Multiply-and-add over random odd factors; the high bits are the good ones, so they are folded onto the low

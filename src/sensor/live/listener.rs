@@ -14,7 +14,7 @@ use crate::limits::{FRAGMENT_BYTES_MAX, LINES_BEHIND_BYTES_MAX, REPORT_NS};
 use crate::sensor::pipeline::{Answered, stopped};
 use crate::sensor::report::WorkerBooks;
 use crate::time::Timestamp;
-use crate::wire::{Segment, Wire};
+use crate::wire::{Direction, Segment, Wire};
 use crate::worker::{Lines, Packed, Worker};
 
 /// What connects a listener with the other threads.
@@ -211,7 +211,8 @@ fn take(
     *clock = (*clock).max(frame.time);
     wire.push(*clock, frame, |segment| {
         let packed = pack(*clock, desk.heard.read.frames, frame, &segment, desk.seed);
-        let owner = fanout.flow_owner(&segment.flow, others.len());
+        let flow = &segment.flow;
+        let owner = fanout.flow_owner(flow.sender(Direction::Up), flow.sender(Direction::Down), others.len());
         match others.get(owner) {
             Some(owner_mail) if owner != index => {
                 let handed = HandedOver { packed, payload: segment.payload.to_vec() };

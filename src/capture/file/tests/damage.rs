@@ -3,7 +3,7 @@
 use crate::capture::file::decode::Order;
 use crate::capture::file::problem::{Fault, Part};
 use crate::capture::file::sample::{self, Writer};
-use crate::capture::file::{Problem, read_all_from_bytes};
+use crate::capture::file::{Problem, read_arbitrary};
 
 /// The one problem of a capture: its byte, whether that counts unpacked bytes, and what it is.
 fn only(problems: Vec<Problem>) -> (Option<u64>, bool, Fault) {
@@ -175,7 +175,7 @@ fn mutated_captures_never_panic() {
                 _ => drop(bytes.drain(at..(at + 3).min(bytes.len() - 1).max(at))),
             }
         }
-        frames_read += read_all_from_bytes(&bytes).frames;
+        frames_read += read_arbitrary(&bytes).frames;
     }
     assert!(frames_read > 1_000, "{frames_read}");
 }

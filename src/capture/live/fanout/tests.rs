@@ -1,13 +1,13 @@
 //! The program and its twin over random frames, as a network card, a bridge and this host would bring them.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::*;
 use crate::capture::live::bpf::machine::{Packet, run};
 
 /// What an IP packet is made of: addresses, ports, and what makes it one that is not looked into.
 struct Made {
-    flow: FlowKey,
+    ends: [SocketAddr; 2],
     reverse: Vec<u8>,
     packet: Vec<u8>,
     /// Both twins are to see its ports.
@@ -27,7 +27,7 @@ fn made(random: &mut fastrand::Rng) -> Made {
     let options = random.usize(0..=10);
     let packet = |from, to, a, b| ip(from, to, (a, b), protocol, fragment, options);
     Made {
-        flow: FlowKey::new(SocketAddr::new(from, a), SocketAddr::new(to, b), None).0,
+        ends: [SocketAddr::new(from, a), SocketAddr::new(to, b)],
         packet: packet(from, to, a, b),
         reverse: packet(to, from, b, a),
         seen: protocol == 6 && (six || fragment & 0x3fff == 0),
@@ -106,7 +106,7 @@ fn the_program_and_its_twin_agree() {
         if cut == 0 && tags.len() < 4 {
             let back = ethernet(&made.reverse, tags).0;
             assert_eq!(fanout.owner(ETHERNET, &back, workers), expected, "both directions");
-            let by_flow = fanout.flow_owner(&made.flow, workers);
+            let by_flow = fanout.flow_owner(made.ends[1], made.ends[0], workers);
             assert_eq!(expected, if made.seen { by_flow } else { 0 });
         }
         per_worker[fanout.owner(ETHERNET, &frame, 5)] += 1;
@@ -121,8 +121,7 @@ fn flows_of_one_client_spread_evenly() {
         let mut counts = vec![0_u32; workers];
         for port in 0..4_000_u16 {
             let client = SocketAddr::new(Ipv4Addr::new(10, 0, 0, 9).into(), 32_768 + port);
-            let flow = FlowKey::new(client, "10.0.0.2:80".parse().unwrap(), None).0;
-            counts[fanout.flow_owner(&flow, workers)] += 1;
+            counts[fanout.flow_owner(client, "10.0.0.2:80".parse().unwrap(), workers)] += 1;
         }
         let fair = 4_000 / workers as u32;
         assert!(counts.iter().all(|count| (fair / 2..fair * 2).contains(count)), "{fanout:?} {counts:?}");
@@ -136,7 +135,7 @@ fn other_links_have_their_headers_elsewhere() {
     let made = std::iter::repeat_with(|| made(&mut random)).find(|made| made.seen).unwrap();
     let frame = ethernet(&made.packet, &[]).0;
     let owner = fanout.owner(ETHERNET, &frame, 1_000);
-    assert_eq!(owner, fanout.flow_owner(&made.flow, 1_000));
+    assert_eq!(owner, fanout.flow_owner(made.ends[0], made.ends[1], 1_000));
     assert_eq!(fanout.owner(RAW, &made.packet, 1_000), owner);
     let cooked = [&[0; 14], &frame[12..14], &made.packet[..]].concat();
     assert_eq!(fanout.owner(LINUX_SLL, &cooked, 1_000), owner);

@@ -1,0 +1,185 @@
+//! The entry of the fuzz target `h1` and of the stored inputs: any bytes as the chunks of one connection.
+
+use std::collections::HashSet;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::Connection;
+use crate::call::{Anomalies, Call};
+use crate::exchange::{Desk, Finished};
+use crate::flow::{Chunk, Data, End, EndReason, Gap, GapCause, Stamp, Start};
+use crate::limits::{BODY_INSPECTED_BYTES_MAX, HEAD_BYTES_MAX, PIPELINE_MAX, VERDICT_BYTES_MAX};
+use crate::time::Timestamp;
+use crate::wire::{Direction, FlowKey};
+
+/// Both sides in the middle of the longest head, both waiting for a verdict, a full pipeline, a body each way.
+const MEMORY_MAX: usize = 4 * HEAD_BYTES_MAX
+    + 2 * VERDICT_BYTES_MAX
+    + 2 * BODY_INSPECTED_BYTES_MAX
+    + PIPELINE_MAX * (4096 + size_of::<usize>());
+
+const ENDS: [EndReason; 6] = [
+    EndReason::Fin,
+    EndReason::Reset,
+    EndReason::Replaced,
+    EndReason::Expired,
+    EndReason::Evicted,
+    EndReason::InputEnded,
+];
+
+/// Reads any bytes as chunks of both directions, in any mixture, and tells how many calls they held. What is told of
+/// each is consistent, no call is told twice, and none is left behind.
+///
+/// ```text
+/// | how both directions begin | then: | what, direction, boundary, acknowledgement | length: 2 bytes, LE | bytes … |
+/// ```
+///
+/// # Panics
+/// If one of these promises is broken.
+#[must_use]
+pub fn read_arbitrary(input: &[u8]) -> u64 {
+    let Some((&begin, mut rest)) = input.split_first() else { return 0 };
+    let mut feed = Feed::new(begin);
+    while let Some((&[what, low, high], behind)) = rest.split_first_chunk() {
+        let wanted = u64::from(u16::from_le_bytes([low, high]));
+        let direction = if what & 1 == 0 { Direction::Up } else { Direction::Down };
+        let len = (wanted as usize).min(behind.len());
+        rest = behind;
+        match what >> 5 {
+            0..=4 => {
+                let (bytes, behind) = behind.split_at(len);
+                rest = behind;
+                feed.data(what, direction, bytes);
+            }
+            5 => feed.gap(direction, wanted + 1, GapCause::Lost),
+            6 => feed.gap(direction, wanted + 1, GapCause::SnapLength),
+            _ if what & 2 != 0 => feed.tell(direction, Chunk::Rewritten),
+            _ => feed.end(direction, ENDS[usize::from(what >> 2) % ENDS.len()]),
+        }
+    }
+    feed.finish()
+}
+
+struct Feed {
+    key: FlowKey,
+    connection: Connection,
+    desk: Desk,
+    time: Timestamp,
+    next: [u64; 2],
+    ended: [bool; 2],
+    ids: HashSet<u128>,
+    told: u64,
+}
+
+impl Feed {
+    fn new(begin: u8) -> Self {
+        let host = |last: u8, port: u16| SocketAddr::from((Ipv4Addr::new(10, 0, 0, last), port));
+        let (key, _) = FlowKey::new(host(1, 40_000), host(2, 80), None);
+        let time = Timestamp::from_nanos(1_000_000_000);
+        let mut feed = Self {
+            key,
+            connection: Connection::new(&key, 0, Stamp { time, clock: time }),
+            desk: Desk::new(Some(|_, message| message.head_whole)),
+            time,
+            next: [1 << 32; 2],
+            ended: [false; 2],
+            ids: HashSet::new(),
+            told: 0,
+        };
+        for direction in [Direction::Up, Direction::Down] {
+            let known = begin >> direction.index() & 1 == 0;
+            let opener = (begin & 4 == 0).then_some(Direction::Up);
+            let offset = feed.next[direction.index()];
+            feed.tell(direction, Chunk::Start(Start { offset, known, opener }));
+        }
+        feed
+    }
+
+    fn data(&mut self, what: u8, direction: Direction, bytes: &[u8]) {
+        let index = direction.index();
+        if self.ended[index] || bytes.is_empty() {
+            return;
+        }
+        let heard = self.next[1 - index];
+        let ack = match what >> 2 & 3 {
+            0 | 1 => Some(heard),
+            2 => Some(heard.saturating_sub(bytes.len() as u64)),
+            _ => None,
+        };
+        let (offset, time, boundary) = (self.next[index], self.time, what & 2 == 0);
+        self.next[index] += bytes.len() as u64;
+        self.tell(direction, Chunk::Data(Data { offset, bytes, time, ack, boundary }));
+    }
+
+    fn gap(&mut self, direction: Direction, len: u64, cause: GapCause) {
+        let index = direction.index();
+        if !self.ended[index] {
+            let offset = self.next[index];
+            self.next[index] += len;
+            self.tell(direction, Chunk::Gap(Gap { offset, len, cause }));
+        }
+    }
+
+    fn end(&mut self, direction: Direction, reason: EndReason) {
+        let index = direction.index();
+        if !self.ended[index] {
+            self.ended[index] = true;
+            let (offset, time) = (self.next[index], self.time);
+            self.tell(direction, Chunk::End(End { offset, time, reason }));
+        }
+    }
+
+    fn tell(&mut self, direction: Direction, chunk: Chunk<'_>) {
+        self.time = self.time.plus(1_000);
+        let Self { key, connection, desk, ids, told, .. } = self;
+        connection.chunk(key, desk, direction, chunk, &mut |finished| {
+            *told += 1;
+            check(&finished, ids);
+        });
+        assert!(self.connection.memory() <= MEMORY_MAX + self.bodies_max(), "{}", self.connection.memory());
+    }
+
+    /// What a pipeline of bodies may hold: no more than came.
+    fn bodies_max(&self) -> usize {
+        self.next.iter().map(|next| 2 * (next - (1 << 32)) as usize).sum()
+    }
+
+    fn finish(mut self) -> u64 {
+        for direction in [Direction::Up, Direction::Down] {
+            self.end(direction, EndReason::InputEnded);
+        }
+        let Self { key, connection, desk, ids, told, .. } = &mut self;
+        let record = connection.close(key, desk, EndReason::InputEnded, &mut |finished| {
+            *told += 1;
+            check(&finished, ids);
+        });
+        if let Some(record) = record {
+            assert_eq!(record.calls, self.told, "the connection's books");
+        }
+        self.told
+    }
+}
+
+/// What holds of every call, whatever came.
+fn check(finished: &Finished<'_>, ids: &mut HashSet<u128>) {
+    let call: &Call = finished.call;
+    assert!(ids.insert(call.id), "a call is told once");
+    assert!(call.request.seen || call.response.seen, "something of a call was seen");
+    assert_eq!(call.status.is_some(), call.response.seen, "an answer has a status");
+    let inside = |span: crate::call::Span| span.start <= span.end && span.end as usize <= call.buffer.len();
+    assert!(call.headers.iter().all(|header| inside(header.name) && inside(header.value)));
+    assert!(call.method.into_iter().chain(call.target).all(inside));
+    assert!(call.request.headers.end.max(call.response.headers.end) <= call.headers.len());
+    if call.causes.is_empty() {
+        let whole = call.request.seen && call.response.seen && call.duration_ns.is_some();
+        let alone = call.response.seen && call.anomalies.has(Anomalies::UNSOLICITED_RESPONSE);
+        assert!(whole || alone, "a complete call has all: {call:?}");
+        for message in [&call.request, &call.response].into_iter().filter(|message| message.seen) {
+            assert!(message.head_whole && message.body_bytes.is_some(), "{call:?}");
+        }
+    }
+    for (message, body) in [(&call.request, finished.request_body), (&call.response, finished.response_body)]
+    {
+        let Some(body) = body else { continue };
+        assert_eq!(message.body_bytes, Some(body.len() as u64), "a body that is handed on is whole");
+    }
+}
