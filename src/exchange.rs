@@ -96,6 +96,17 @@ pub enum Verdict {
     Upgrade(&'static str),
 }
 
+/// Whether requests that were not seen wait for their answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Debt {
+    /// None, or the server has said something since that may be their answers.
+    None,
+    /// There may be some, behind a request of which the end was not seen.
+    Possible,
+    /// There is one at least, and every answer since was to a request before it.
+    Certain,
+}
+
 /// The calls of one connection that have not ended.
 #[derive(Debug)]
 pub struct Exchange {
@@ -106,8 +117,10 @@ pub struct Exchange {
     interim: bool,
     /// Responses may be hidden since the last one that was paired.
     uncertain: bool,
-    /// The server said nothing since requests were hidden.
-    silent: bool,
+    /// Whether hidden requests may wait for their answers.
+    hidden: Debt,
+    /// Interim responses came since the last one that was none.
+    interims: bool,
     /// Requests were seen that did not wait for the answer before.
     pipelines: bool,
     verdict: Option<Verdict>,
@@ -127,7 +140,8 @@ impl Exchange {
             alone: None,
             interim: false,
             uncertain: !server_known,
-            silent: false,
+            hidden: if hidden == Some(Causes::GAP_IN_REQUEST) { Debt::Certain } else { Debt::None },
+            interims: false,
             pipelines: false,
             verdict: None,
             late: [Anomalies::EMPTY; 2],
@@ -299,7 +313,9 @@ impl Exchange {
             asked.call.protocol = protocol(version);
         }
         asked.call.anomalies = head.lines.anomalies.union(std::mem::take(&mut self.late[0]));
-        asked.follows_hidden = self.silent && matches!(self.queue.back(), Some(Entry::Hidden(_)));
+        asked.follows_hidden = self.hidden != Debt::None
+            && !self.uncertain
+            && matches!(self.queue.back(), Some(Entry::Hidden(_)));
         asked.request_body = desk.wants(&asked.call, &asked.call.request);
         self.pipelines |=
             matches!(self.queue.back(), Some(Entry::Asked(before)) if before.is_pipelined_with(&asked));
@@ -314,16 +330,20 @@ impl Exchange {
         head: &Head<'_>,
         emit: &mut impl FnMut(Finished<'_>),
     ) -> Expect {
-        self.silent = false;
         let (status, version) = match head.lines.start {
             StartLine::Response { status, version } => (status, version),
             StartLine::Unread | StartLine::Request { .. } => return Expect::Framing,
         };
         self.interim = (100..200).contains(&status) && status != 101;
         if self.interim {
+            self.interims = true;
             return Expect::Framing;
         }
         let paired = self.pair(desk, &head.place, emit);
+        self.interims = false;
+        if self.hidden == Debt::Possible || !paired {
+            self.hidden = Debt::None;
+        }
         if !paired {
             self.stand_alone(context, desk, &head.place, version);
         }
@@ -426,7 +446,12 @@ impl Exchange {
 
     /// Requests may be hidden between the last one and the next.
     fn hide(&mut self, cause: Causes) {
-        self.silent = true;
+        self.hidden = match self.queue.back() {
+            None => Debt::Certain,
+            Some(Entry::Asked(asked)) if asked.call.causes.is_empty() => Debt::Certain,
+            Some(Entry::Asked(_)) => Debt::Possible,
+            Some(Entry::Hidden(_)) => self.hidden.max(Debt::Possible),
+        };
         if !matches!(self.queue.back(), Some(Entry::Hidden(_))) {
             self.queue.push_back(Entry::Hidden(cause));
         }
@@ -434,7 +459,7 @@ impl Exchange {
 
     /// Responses may be hidden between the last one and the next.
     fn lose_responses(&mut self) {
-        self.silent = false;
+        self.hidden = Debt::None;
         self.uncertain = true;
         for entry in &mut self.queue {
             if let Entry::Asked(asked) = entry

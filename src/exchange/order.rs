@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{Context, Desk, Exchange, Finished, cause_of, keep, since};
+use super::{Context, Debt, Desk, Exchange, Finished, cause_of, keep, since};
 use crate::call::{Anomalies, Call, Causes, Message, Protocol, Seen};
 use crate::http::{Expect, MessageEnd, Place};
 use crate::time::Timestamp;
@@ -57,7 +57,7 @@ pub(super) struct Asked {
     pub(super) request_open: bool,
     pub(super) answer: Answer,
     pub(super) answer_may_be_lost: bool,
-    /// The server said nothing between hidden requests and this one: these may have no answer yet.
+    /// Hidden requests before it may wait for their answers.
     pub(super) follows_hidden: bool,
     wish: Wish,
     pub(super) request_body: Option<Vec<u8>>,
@@ -247,10 +247,15 @@ impl Exchange {
             matches!(entry, Entry::Asked(asked) if asked.end == Some(ack) && asked.may_be_answered_at(place))
         })?;
         let Some(Entry::Asked(found)) = self.queue.get(index) else { return None };
+        // who waits for each answer has heard all before this one, but interim responses, when it asks
+        let waited = self.interims || found.place.ack.is_none_or(|heard| heard == place.offset);
+        let owed = self.hidden == Debt::Certain && !self.uncertain;
         let mut before = self.queue.iter().take(index);
         let other = before.any(|entry| match entry {
-            Entry::Asked(asked) => asked.is_pipelined_with(found),
-            Entry::Hidden(_) => self.pipelines || found.follows_hidden,
+            Entry::Asked(asked) => {
+                !self.uncertain || !waited || self.pipelines || asked.is_pipelined_with(found)
+            }
+            Entry::Hidden(_) => !waited || self.pipelines || found.follows_hidden || owed,
         });
         (!other).then_some(index)
     }

@@ -62,7 +62,7 @@ fn is_true(told: &Told, truth: &[Told], what: &str) {
         assert_eq!(call.time, truth.call.time, "{what}");
         assert_eq!(call.id, truth.call.id, "{what}");
         // that it is a WebSocket is said by its answer
-        assert!(call.protocol == truth.call.protocol || !call.response.seen, "{what}");
+        assert!(call.protocol == truth.call.protocol || !call.response.head_whole, "{what}");
     }
     if let (true, Some(truth)) = (call.response.seen, answered) {
         half_is_true(told, truth, false, &what);
@@ -82,7 +82,8 @@ fn is_true(told: &Told, truth: &[Told], what: &str) {
 }
 
 fn each_loss(mut case: impl FnMut(&Conversation, &[Part], &[Told], Direction, usize, usize)) {
-    for conversation in ALL {
+    // a body that looks like a head where a segment begins can't be told from one
+    for conversation in ALL.iter().filter(|conversation| !conversation.name.contains("looks like heads")) {
         let whole = parts(conversation.turns);
         let (truth, _) = play(&whole, Setting::default());
         for direction in [Direction::Up, Direction::Down] {
