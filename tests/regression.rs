@@ -240,3 +240,15 @@ fn r015_an_injected_answer_was_not_asked_for() {
     assert!(told.iter().any(|line| line == "http/1.1 - - - -> 200 5 unsolicited_response"), "{told:?}");
     assert!(told.iter().any(|line| line.starts_with("http/1.1 GET h / -> - -")), "{told:?}");
 }
+
+#[test]
+fn r016_an_acknowledgement_of_nonsense_does_not_say_where_the_server_stands() {
+    let (client, server) = (BEGIN[0], 3_000_000_000_u32);
+    let request = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    let end = client + request.len() as u32;
+    let mut tap = Tap::default();
+    tap.segment(0, "S", client - 1, 0, b"").segment(0, "PA", client, server - 0x5000_0000, request);
+    tap.segment(1, "A", server, end, b"").segment(1, "PA", server, end, OK);
+    tap.segment(0, "A", end, server + OK.len() as u32, b"");
+    assert_eq!(told(&tap), ["http/1.1 GET h / -> 200 2"]);
+}
