@@ -289,7 +289,7 @@ impl Flow {
         let frame = self.frames;
         let (this, other) = self.pair(segment.direction);
         // an acknowledgement of 0 may be none: see `acknowledgement`
-        let expected = segment.ack != 0 && this.in_order && this.next as u32 == segment.seq;
+        let expected = this.in_order && this.next as u32 == segment.seq && segment.ack != 0;
         let causal = other.in_order && segment.ack.wrapping_sub(other.next as u32) as i32 <= 0;
         if !expected || !causal {
             return false;
@@ -365,30 +365,18 @@ impl Flow {
         let (frame, mut forged_reset) = (self.frames, false);
         let closing = matches!(self.phase, Phase::Closing(closing) if closing.direction == segment.direction);
         let (this, other) = self.pair(segment.direction);
+        // its own numbers count for more than what the other side makes of them
+        let misplaced = this.last_frame == 0 && this.is_supposed() && this.position(segment.seq).is_none();
         this.last_frame = frame;
         let syn = segment.flags.has(TcpFlags::SYN);
         let answers = segment.flags.has(TcpFlags::ACK);
         let begin = segment.seq.wrapping_add(u32::from(syn));
         let acknowledged = acknowledgement(segment);
         if syn && matches!(this.state, State::Unseen | State::Joining) {
-            let held_lower = this.state == State::Joining
-                && this
-                    .hold
-                    .first()
-                    .is_some_and(|piece| (piece.start as u32).wrapping_sub(begin).cast_signed() < 0);
-            if !held_lower {
-                match (this.state, this.position(begin)) {
-                    (State::Joining, Some(position)) => this.next = position,
-                    _ => this.place(begin, State::Open),
-                }
-                (this.state, this.from_start, this.syn) = (State::Open, true, Some(this.next - 1));
-                // who opens the connection now has not closed it before it said anything: that was forged
-                this.fin = this.fin.filter(|fin| *fin != this.next);
-                forged_reset = closing;
-            }
-        } else if this.state == State::Unseen {
+            forged_reset = this.open(begin) && closing;
+        } else if this.state == State::Unseen || misplaced {
             // numbers that begin with nothing at nothing are made by hand: nothing came before
-            let by_hand = segment.seq == 0 && acknowledged.is_none();
+            let by_hand = segment.seq == 0 && acknowledged.is_none() && !segment.payload.is_empty();
             this.place(begin, if by_hand { State::Open } else { State::Joining });
             this.from_start = by_hand;
         }

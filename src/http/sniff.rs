@@ -35,11 +35,6 @@ const METHODS: [&[u8]; 12] = [
     b"MKCOL",
 ];
 
-/// A method that only HTTP has.
-pub(super) fn is_known_method(method: &[u8]) -> bool {
-    METHODS.contains(&method)
-}
-
 /// First bytes that a protocol always has, and its name.
 const PREFIXES: [(&[u8], &str); 38] = [
     (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "h2"),
@@ -141,7 +136,7 @@ fn by_target(method: &[u8], target: &[u8]) -> Sniffed {
     if method == b"PROXY" && (target.starts_with(b"TCP") || target.starts_with(b"UNKNOWN")) {
         return Sniffed::Carrier("proxy-protocol");
     }
-    let known = is_known_method(method);
+    let known = METHODS.contains(&method);
     let absolute = target.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"http"));
     let usual = matches!(target.first(), Some(b'/' | b'*')) || absolute;
     if known || usual {

@@ -1,8 +1,7 @@
 //! A response whose request is not known may answer a HEAD; then what its head says of a body is not true of it
 //! (RFC 9110 §9.3.2). The bytes behind the head say which: a body hardly ever begins like a response.
 //!
-//! Another response that begins a segment, which acknowledges what the client said since, proves that there was none.
-//! One that follows at once may be text of a body: then its size is left open.
+//! Where another response follows at once, the size of the body is left open rather than called zero.
 
 use super::{Cursor, Side, State};
 use crate::flow::EndReason;
@@ -23,11 +22,8 @@ impl Side {
             return self.wait(cursor);
         }
         if first == STATUS_LINE {
-            let held = self.waiting.first().map(|held| (held.offset, held.boundary, held.ack));
-            let (behind_head, boundary, ack) = held.unwrap_or((cursor.offset, cursor.boundary, cursor.ack));
-            let proven = boundary && ack > self.place.ack;
-            let time = proven.then_some(self.place.time);
-            self.tell_end(Some(behind_head), time, proven.then_some(0), deliver);
+            let behind_head = self.waiting.first().map_or(cursor.offset, |waiting| waiting.offset);
+            self.tell_end(Some(behind_head), None, None, deliver);
         } else {
             self.state = State::Body;
         }
