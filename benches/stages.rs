@@ -176,7 +176,7 @@ fn http(criterion: &mut Criterion) {
     let context = Context { connection: 1, key, interface: 0, client: direction };
     group.bench_function("exchange/call with its heads", |bencher| {
         let (mut asks, mut answers) = (Side::new(Kind::Request, true), Side::new(Kind::Response, true));
-        let (mut exchange, mut desk) = (Exchange::new(true, true), Desk::new(None));
+        let (mut exchange, mut desk) = (Exchange::new(None, true), Desk::new(None));
         let (mut asked, mut answered, mut calls) = (0, 0, 0_u64);
         bencher.iter(|| {
             asks.data(&data(request.as_bytes(), asked, answered), &mut |event| {

@@ -268,7 +268,7 @@ impl Connection {
             context,
             request: Side::new(Kind::Request, asks),
             response: Side::new(Kind::Response, answers),
-            exchange: Exchange::new(asks, answers),
+            exchange: Exchange::new(look.hidden(client), answers),
             look,
         }));
     }

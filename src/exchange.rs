@@ -96,6 +96,17 @@ pub enum Verdict {
     Upgrade(&'static str),
 }
 
+/// Whether requests that were not seen wait for their answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Debt {
+    /// None, or the server has said something since that may be their answers.
+    None,
+    /// There may be some, behind a request of which the end was not seen.
+    Possible,
+    /// There is one at least, and every answer since was to a request before it.
+    Certain,
+}
+
 /// The calls of one connection that have not ended.
 #[derive(Debug)]
 pub struct Exchange {
@@ -106,6 +117,10 @@ pub struct Exchange {
     interim: bool,
     /// Responses may be hidden since the last one that was paired.
     uncertain: bool,
+    /// Whether hidden requests may wait for their answers.
+    hidden: Debt,
+    /// Interim responses came since the last one that was none.
+    interims: bool,
     /// Requests were seen that did not wait for the answer before.
     pipelines: bool,
     verdict: Option<Verdict>,
@@ -116,18 +131,17 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// A connection whose beginning was seen on the client's and on the server's side, or not.
+    /// A connection. `hidden`: requests may have gone by unseen, and why; `server_known`: no response did.
     #[must_use]
-    pub fn new(client_known: bool, server_known: bool) -> Self {
-        let mut queue = VecDeque::new();
-        if !client_known {
-            queue.push_back(Entry::Hidden(Causes::JOINED_MIDSTREAM));
-        }
+    pub fn new(hidden: Option<Causes>, server_known: bool) -> Self {
+        let queue = hidden.map(Entry::Hidden).into_iter().collect();
         Self {
             queue,
             alone: None,
             interim: false,
             uncertain: !server_known,
+            hidden: if hidden == Some(Causes::GAP_IN_REQUEST) { Debt::Certain } else { Debt::None },
+            interims: false,
             pipelines: false,
             verdict: None,
             late: [Anomalies::EMPTY; 2],
@@ -299,6 +313,9 @@ impl Exchange {
             asked.call.protocol = protocol(version);
         }
         asked.call.anomalies = head.lines.anomalies.union(std::mem::take(&mut self.late[0]));
+        asked.follows_hidden = self.hidden != Debt::None
+            && !self.uncertain
+            && matches!(self.queue.back(), Some(Entry::Hidden(_)));
         asked.request_body = desk.wants(&asked.call, &asked.call.request);
         self.pipelines |=
             matches!(self.queue.back(), Some(Entry::Asked(before)) if before.is_pipelined_with(&asked));
@@ -319,9 +336,14 @@ impl Exchange {
         };
         self.interim = (100..200).contains(&status) && status != 101;
         if self.interim {
+            self.interims = true;
             return Expect::Framing;
         }
         let paired = self.pair(desk, &head.place, emit);
+        self.interims = false;
+        if self.hidden == Debt::Possible || !paired {
+            self.hidden = Debt::None;
+        }
         if !paired {
             self.stand_alone(context, desk, &head.place, version);
         }
@@ -424,6 +446,12 @@ impl Exchange {
 
     /// Requests may be hidden between the last one and the next.
     fn hide(&mut self, cause: Causes) {
+        self.hidden = match self.queue.back() {
+            None => Debt::Certain,
+            Some(Entry::Asked(asked)) if asked.call.causes.is_empty() => Debt::Certain,
+            Some(Entry::Asked(_)) => Debt::Possible,
+            Some(Entry::Hidden(_)) => self.hidden.max(Debt::Possible),
+        };
         if !matches!(self.queue.back(), Some(Entry::Hidden(_))) {
             self.queue.push_back(Entry::Hidden(cause));
         }
@@ -431,6 +459,7 @@ impl Exchange {
 
     /// Responses may be hidden between the last one and the next.
     fn lose_responses(&mut self) {
+        self.hidden = Debt::None;
         self.uncertain = true;
         for entry in &mut self.queue {
             if let Entry::Asked(asked) = entry
@@ -444,16 +473,14 @@ impl Exchange {
         }
     }
 
+    /// Too many wait: the oldest request is hidden from here on.
     fn forget_oldest(&mut self, desk: &mut Desk, emit: &mut impl FnMut(Finished<'_>)) {
-        if let Some(Entry::Asked(mut asked)) = self.queue.pop_front() {
+        let hidden = matches!(self.queue.front(), Some(Entry::Hidden(_)));
+        if let Some(Entry::Asked(mut asked)) = self.queue.remove(usize::from(hidden)) {
             asked.abandon(Causes::EVICTED);
             self.emit(desk, asked, emit);
-            self.hide_front();
         }
-    }
-
-    fn hide_front(&mut self) {
-        if !matches!(self.queue.front(), Some(Entry::Hidden(_))) {
+        if !hidden {
             self.queue.push_front(Entry::Hidden(Causes::EVICTED));
         }
     }

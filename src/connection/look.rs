@@ -1,7 +1,8 @@
 //! The look at what a connection speaks: bounded, by segments and bytes, in both directions.
 
+use crate::call::Causes;
 use crate::flow::Data;
-use crate::http::sniff::{Sniffed, sniff};
+use crate::http::sniff::{Sniffed, begins_request, sniff};
 use crate::limits::{LOOK_BYTES, LOOK_SEGMENTS, LOOK_TURNS};
 use crate::wire::Direction;
 
@@ -21,7 +22,7 @@ pub(super) struct Look {
 #[derive(Debug, Default)]
 struct Eye {
     /// Its beginning, or something since, was not in the capture: it may be in the middle of a message.
-    blind: bool,
+    blind: Option<Causes>,
     /// Bytes of it went by that were no HTTP.
     skipped: bool,
     /// First bytes, too few to tell.
@@ -43,12 +44,12 @@ pub(super) enum Looked<'a> {
 
 impl Look {
     pub(super) fn start(&mut self, direction: Direction, known: bool) {
-        self.eye(direction).blind = !known;
+        self.eye(direction).blind = (!known).then_some(Causes::JOINED_MIDSTREAM);
     }
 
     pub(super) fn gap(&mut self, direction: Direction) {
         let eye = self.eye(direction);
-        eye.blind = true;
+        eye.blind = eye.blind.or(Some(Causes::GAP_IN_REQUEST));
         eye.pending = Vec::new();
     }
 
@@ -56,7 +57,14 @@ impl Look {
     pub(super) fn in_sequence(&self, direction: Direction) -> bool {
         let [up, down] = &self.sides;
         let eye = if direction == Direction::Up { up } else { down };
-        !eye.blind && !eye.skipped
+        eye.blind.is_none() && !eye.skipped
+    }
+
+    /// Why requests may be hidden in this direction, if they may.
+    pub(super) fn hidden(&self, direction: Direction) -> Option<Causes> {
+        let [up, down] = &self.sides;
+        let eye = if direction == Direction::Up { up } else { down };
+        eye.blind.or(eye.skipped.then_some(Causes::JOINED_MIDSTREAM))
     }
 
     pub(super) fn memory(&self) -> usize {
@@ -99,6 +107,7 @@ impl Look {
             _ if in_sequence && is_binary_proxy_header(&bytes) => {
                 self.behind_proxy_header(direction, bytes, place)
             }
+            Sniffed::Request if !in_sequence && !begins_request(&bytes) => self.skip(direction),
             Sniffed::Request => Looked::Http { client: direction, bytes, place },
             Sniffed::Response => Looked::Http { client: direction.reverse(), bytes, place },
             Sniffed::Named(protocol) => Looked::GiveUp(protocol),
@@ -185,7 +194,7 @@ impl Look {
     /// Bytes went by that are no HTTP. Where this may be the middle of a message, all the rest of it
     /// may go by before the next one begins, so turns are counted there rather than segments.
     fn skip<'a>(&mut self, direction: Direction) -> Looked<'a> {
-        let blind = self.eye(direction).blind;
+        let blind = self.eye(direction).blind.is_some();
         self.eye(direction).skipped = true;
         if blind {
             self.turns += u32::from(self.spoke != Some(direction));

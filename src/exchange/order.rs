@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{Context, Desk, Exchange, Finished, cause_of, keep, since};
+use super::{Context, Debt, Desk, Exchange, Finished, cause_of, keep, since};
 use crate::call::{Anomalies, Call, Causes, Message, Protocol, Seen};
 use crate::http::{Expect, MessageEnd, Place};
 use crate::time::Timestamp;
@@ -57,6 +57,8 @@ pub(super) struct Asked {
     pub(super) request_open: bool,
     pub(super) answer: Answer,
     pub(super) answer_may_be_lost: bool,
+    /// Hidden requests before it may wait for their answers.
+    pub(super) follows_hidden: bool,
     wish: Wish,
     pub(super) request_body: Option<Vec<u8>>,
     pub(super) response_body: Option<Vec<u8>>,
@@ -72,6 +74,7 @@ impl Asked {
             request_open: true,
             answer: Answer::Awaited,
             answer_may_be_lost: false,
+            follows_hidden: false,
             wish: Wish::None,
             request_body: None,
             response_body: None,
@@ -96,6 +99,7 @@ impl Asked {
         self.place = *place;
         (self.end, self.end_time) = (None, None);
         (self.request_open, self.answer, self.answer_may_be_lost) = (true, Answer::Awaited, false);
+        self.follows_hidden = false;
         self.wish = Wish::None;
         (self.request_body, self.response_body) = (None, None);
     }
@@ -243,10 +247,15 @@ impl Exchange {
             matches!(entry, Entry::Asked(asked) if asked.end == Some(ack) && asked.may_be_answered_at(place))
         })?;
         let Some(Entry::Asked(found)) = self.queue.get(index) else { return None };
+        // who waits for each answer has heard all before this one, but interim responses, when it asks
+        let waited = self.interims || found.place.ack.is_none_or(|heard| heard == place.offset);
+        let owed = self.hidden == Debt::Certain && !self.uncertain;
         let mut before = self.queue.iter().take(index);
         let other = before.any(|entry| match entry {
-            Entry::Asked(asked) => asked.is_pipelined_with(found),
-            Entry::Hidden(_) => self.pipelines,
+            Entry::Asked(asked) => {
+                !self.uncertain || !waited || self.pipelines || asked.is_pipelined_with(found)
+            }
+            Entry::Hidden(_) => !waited || self.pipelines || found.follows_hidden || owed,
         });
         (!other).then_some(index)
     }

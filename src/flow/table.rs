@@ -184,8 +184,7 @@ impl<B> Table<B> {
             slot.queued = due(slot);
             self.queue.push(Reverse((slot.queued, self.touched, slot.generation)));
         }
-        let held: u64 = self.slots.iter().flatten().map(|slot| slot.flow.held_bytes()).sum();
-        let lost = self.counters.bytes_seen.saturating_sub(self.counters.bytes_booked() + held);
+        let lost = self.counters.bytes_seen.saturating_sub(self.counters.bytes_booked() + self.held_bytes());
         self.counters.bytes_discarded_failed += lost;
     }
 

@@ -13,6 +13,8 @@
 mod body;
 mod doubt;
 pub mod head;
+#[cfg(test)]
+mod tests;
 
 use crate::call::Anomalies;
 use crate::flow::{Data, EndReason, Gap, GapCause};
@@ -38,7 +40,8 @@ pub struct Side {
     /// What came while a verdict was awaited.
     waiting: Vec<Waiting>,
     waiting_bytes: usize,
-    last_time: Timestamp,
+    /// When the last byte came, unless it is missing.
+    last_time: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +101,7 @@ impl Side {
             blank: 0,
             waiting: Vec::new(),
             waiting_bytes: 0,
-            last_time: Timestamp::ZERO,
+            last_time: None,
         }
     }
 
@@ -131,7 +134,7 @@ impl Side {
     #[inline]
     pub fn data(&mut self, data: &Data<'_>, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
         let Data { offset, bytes, time, ack, boundary } = *data;
-        self.last_time = time;
+        self.last_time = Some(time);
         let mut cursor = Cursor { rest: bytes, offset, time, ack, boundary };
         while !cursor.rest.is_empty() {
             match self.state {
@@ -139,7 +142,7 @@ impl Side {
                 State::Head => self.take_head(&mut cursor, deliver),
                 State::Body => self.take_body(&mut cursor, deliver),
                 State::Doubt => self.resolve_doubt(&mut cursor, deliver),
-                State::Lost => self.look_for_start(&mut cursor),
+                State::Lost => self.look_for_start(&mut cursor, deliver),
                 State::Verdict => self.wait(&mut cursor),
                 State::Handed => return,
             }
@@ -148,6 +151,7 @@ impl Side {
 
     /// Bytes that are not in the capture.
     pub fn gap(&mut self, gap: &Gap, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
+        self.last_time = None;
         let cut = match gap.cause {
             GapCause::Lost => Cut::Lost,
             GapCause::SnapLength => Cut::SnapLength,
@@ -161,7 +165,8 @@ impl Side {
             State::Body => self.gap_in_body(gap, cut, deliver),
             State::Doubt => self.gap_in_doubt(cut, deliver),
             State::Verdict => self.state = State::Handed,
-            State::Lost | State::Handed => {}
+            State::Lost => self.lose(deliver),
+            State::Handed => {}
         }
     }
 
@@ -179,7 +184,7 @@ impl Side {
             State::Body => {
                 let closed = self.body.close(reason);
                 self.cut = self.cut.or((!closed.whole).then_some(cut));
-                let time = closed.whole.then_some(self.last_time);
+                let time = self.last_time.filter(|_| closed.whole);
                 self.tell_end(closed.known.then_some(offset), time, closed.body_bytes, deliver);
             }
             State::Doubt => self.end_in_doubt(offset, reason, cut, deliver),
@@ -243,11 +248,13 @@ impl Side {
         self.state = State::Head;
     }
 
-    fn look_for_start(&mut self, cursor: &mut Cursor<'_>) {
+    fn look_for_start(&mut self, cursor: &mut Cursor<'_>, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
         if cursor.boundary && self.lines.may_begin(cursor.rest) {
             self.start_head(cursor, false);
         } else {
+            // what goes by unread may hide messages like what is missing
             cursor.rest = &[];
+            deliver(HttpEvent::Lost);
         }
     }
 
@@ -371,6 +378,7 @@ impl Side {
         let head = std::mem::take(&mut self.head);
         let whole_lines = head.get(..self.lines.whole_lines()).unwrap_or_default();
         if self.lines.has_start() {
+            self.lines.end_early(head.get(whole_lines.len()).copied());
             self.lines.inspect(whole_lines);
             let event = Head { bytes: whole_lines, lines: &self.lines, place: self.place, cut: Some(cut) };
             deliver(HttpEvent::Head(event));

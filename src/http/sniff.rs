@@ -84,7 +84,7 @@ pub fn sniff(bytes: &[u8]) -> Sniffed {
         return Sniffed::Short;
     }
     // SHOUTcast servers answer HTTP with `ICY 200 OK`
-    if [&b"HTTP/1."[..], b"HTTP/0.9", b"ICY 200"].iter().any(|prefix| bytes.starts_with(prefix)) {
+    if begins_status_line(bytes) || bytes.starts_with(b"ICY 200") {
         return Sniffed::Response;
     }
     if let Some((_, name)) = PREFIXES.iter().find(|(prefix, _)| bytes.starts_with(prefix)) {
@@ -97,6 +97,25 @@ pub fn sniff(bytes: &[u8]) -> Sniffed {
         Sniffed::Unknown => binary(bytes),
         told => told,
     }
+}
+
+/// Whether bytes at a place that need not be the beginning of a message look like one nevertheless. Only methods that
+/// are known are believed there: of `GET /`, cut in its first word, `ET /` would be left.
+#[must_use]
+pub fn begins_request(bytes: &[u8]) -> bool {
+    let method = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
+    METHODS.contains(&method) && sniff(bytes) == Sniffed::Request
+}
+
+/// RFC 9112 §4, as far as it came: the version alone also ends every request line.
+fn begins_status_line(bytes: &[u8]) -> bool {
+    let Some(rest) = bytes.strip_prefix(b"HTTP/1.").or_else(|| bytes.strip_prefix(b"HTTP/0.")) else {
+        return false;
+    };
+    let fits = |at: usize, fit: fn(u8) -> bool| rest.get(at).is_none_or(|byte| fit(*byte));
+    fits(0, |byte| byte.is_ascii_digit())
+        && fits(1, |byte| byte == b' ')
+        && fits(2, |byte| byte.is_ascii_digit() || byte == b' ')
 }
 
 fn request(bytes: &[u8]) -> Sniffed {
@@ -132,6 +151,9 @@ fn by_target(method: &[u8], target: &[u8]) -> Sniffed {
         if prefix.starts_with(target) {
             return Sniffed::Short;
         }
+    }
+    if method == b"PROXY" && (b"TCP4".starts_with(target) || b"UNKNOWN".starts_with(target)) {
+        return Sniffed::Short;
     }
     if method == b"PROXY" && (target.starts_with(b"TCP") || target.starts_with(b"UNKNOWN")) {
         return Sniffed::Carrier("proxy-protocol");
@@ -169,6 +191,7 @@ fn binary(bytes: &[u8]) -> Sniffed {
         [4, 1 | 2, ..] if bytes.len() >= 9 => Sniffed::Carrier("socks"),
         [5, methods @ 1..=8, ..] if bytes.len() == 2 + *methods as usize => Sniffed::Carrier("socks"),
         [5, 0 | 2 | 0xff] => Sniffed::Carrier("socks"),
+        _ if bytes.len() < 9 && bytes.iter().any(u8::is_ascii_control) => Sniffed::Short,
         _ if bytes.len() < 3 => Sniffed::Short,
         _ => Sniffed::Unknown,
     }

@@ -181,7 +181,16 @@ fn tapped(random: &mut fastrand::Rng) -> Tapped {
 fn seen(tapped: Tapped, random: &mut fastrand::Rng) -> Run {
     let sent = packets(tapped, random);
     let shown = tap(sent, tapped, random);
-    run(shown, [isn(random), isn(random)], tapped.repeated == 0)
+    let mut isn = [isn(random), isn(random)];
+    // an acknowledgement of number 0 is taken for none
+    let is_zero = |isn: [u32; 2], packet: &Packet| {
+        let of_other = isn[packet.direction.reverse().index()].wrapping_add(1);
+        packet.ack.is_some_and(|ack| of_other.wrapping_add(ack as u32) == 0)
+    };
+    while shown.iter().any(|packet| is_zero(isn, packet)) {
+        isn = isn.map(|isn| isn.wrapping_sub(1));
+    }
+    run(shown, isn, tapped.repeated == 0)
 }
 
 #[test]

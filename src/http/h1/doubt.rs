@@ -28,7 +28,7 @@ impl Side {
             self.state = State::Body;
         }
         self.take_up(deliver);
-        self.last_time = cursor.time;
+        self.last_time = Some(cursor.time);
     }
 
     /// A hole behind the head: it may hold a body, or other responses.

@@ -8,7 +8,7 @@
 use memchr::memchr;
 
 use crate::call::{Anomalies, HeaderSpan, Span};
-use crate::http::sniff::{Sniffed, sniff};
+use crate::http::sniff::{Sniffed, begins_request, sniff};
 use crate::limits::HEADER_LINES_MAX;
 
 /// Which messages a direction sends.
@@ -188,10 +188,9 @@ impl Lines {
 
     /// Whether bytes at the start of a segment look like the beginning of a message.
     pub(super) fn may_begin(&self, bytes: &[u8]) -> bool {
-        let sniffed = sniff(bytes);
         match self.kind {
-            Kind::Request => sniffed == Sniffed::Request,
-            Kind::Response => sniffed == Sniffed::Response,
+            Kind::Request => begins_request(bytes),
+            Kind::Response => sniff(bytes) == Sniffed::Response,
         }
     }
 
@@ -473,6 +472,14 @@ impl Lines {
         }
         if self.coding == Coding::Other {
             self.anomalies.insert(Anomalies::ODD_TRANSFER_ENCODING);
+        }
+    }
+
+    /// The head is cut behind its whole lines; `next` is the byte that follows them, if it came. The last value may
+    /// have been continued on the next line (RFC 9112 §5.2); if that can't be excluded it is not known.
+    pub(super) fn end_early(&mut self, next: Option<u8>) {
+        if matches!(next, None | Some(b' ' | b'\t')) {
+            self.headers.pop();
         }
     }
 
