@@ -381,6 +381,7 @@ impl Flow {
                     _ => this.place(begin, State::Open),
                 }
                 (this.state, this.from_start, this.syn) = (State::Open, true, Some(this.next - 1));
+                this.note_progress(frame, stamp.clock);
                 // who opens the connection now has not closed it before it said anything: that was forged
                 this.fin = this.fin.filter(|fin| *fin != this.next);
                 forged_reset = closing;
