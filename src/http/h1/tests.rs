@@ -199,6 +199,9 @@ fn another_reader_says_the_same_of_heads_that_it_accepts() {
             }
         };
         let Ok(httparse::Status::Complete(len)) = parsed else { continue };
+        if matches!(head.first(), Some(b'\r' | b'\n')) {
+            continue; // blank lines in front are passed over before a head begins
+        }
         accepted += 1;
         let text = String::from_utf8_lossy(&head);
         let (progress, lines) = read(kind, &head);
