@@ -123,13 +123,6 @@ impl Side {
         matches!(self.state, State::Lost | State::Between)
     }
 
-    /// Gives memory back that an idle direction does not need.
-    pub fn rest(&mut self) {
-        if self.head.is_empty() {
-            self.head = Vec::new();
-        }
-    }
-
     /// The next bytes.
     #[inline]
     pub fn data(&mut self, data: &Data<'_>, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
