@@ -4,8 +4,10 @@
 //! the request's target become facts of the same shape.
 
 mod json;
+mod percent;
 mod query;
 
+pub use percent::DecodedPercent;
 pub use query::parameters;
 
 use std::ops::Range;

@@ -15,7 +15,7 @@ pub use fingerprint::{Fingerprinter, KEY_BYTES};
 pub use jwt::Jwt;
 #[cfg(test)]
 pub(crate) use jwt::tests::token as jwt_for_tests;
-pub use place::{DecodedPercent, Header, Parameter, session_cookie};
+pub use place::{Header, Parameter, session_cookie};
 
 use crate::call::{Call, Seen};
 

@@ -401,6 +401,8 @@ impl Exchange {
             None if self.uncertain => call.causes.insert(Causes::GAP_IN_REQUEST),
             None => call.anomalies.insert(Anomalies::UNSOLICITED_RESPONSE),
         }
+        // it may have answered any request that waits: their order alone says nothing any more
+        self.uncertain |= self.queue.iter().any(|entry| matches!(entry, Entry::Asked(_)));
         asked.request_open = false;
         asked.answer = Answer::Open;
         self.alone = Some(asked);

@@ -382,6 +382,7 @@ impl Flow {
         let begin = segment.seq.wrapping_add(u32::from(syn));
         if syn && matches!(this.state, State::Unseen | State::Joining) {
             forged_reset = this.open(begin) && closing;
+            this.note_progress(frame, stamp.clock);
         } else if this.state == State::Unseen || misplaced {
             // who makes a connection up begins with its first byte
             this.place(begin, if made_up { State::Open } else { State::Joining });

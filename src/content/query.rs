@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::call::{Facts, Leaf};
+use crate::content::DecodedPercent;
 use crate::limits::{LEAVES_MAX, PARAMETER_NAME_BYTES_MAX};
 use crate::sensitive::{mask, name, secret};
 
@@ -51,23 +52,16 @@ fn cut(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// Undoes percent-encoding (RFC 3986 §2.1), and in queries `+` for a space. What is no valid escape stays.
+/// Undoes percent-encoding, and in queries `+` for a space.
 fn decode(text: &[u8], plus: bool) -> Cow<'_, [u8]> {
     if !text.iter().any(|byte| *byte == b'%' || plus && *byte == b'+') {
         return Cow::Borrowed(text);
     }
-    let hex = |at: usize| text.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-    let mut out = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        let escaped = (*byte == b'%').then(|| hex(at + 1).zip(hex(at + 2))).flatten();
-        match escaped {
-            Some((high, low)) => out.push((high * 16 + low) as u8),
-            None => out.push(if plus && *byte == b'+' { b' ' } else { *byte }),
-        }
-        at += if escaped.is_some() { 3 } else { 1 };
+    let mut text = text.to_vec();
+    if plus {
+        text.iter_mut().filter(|byte| **byte == b'+').for_each(|byte| *byte = b' ');
     }
-    Cow::Owned(out)
+    Cow::Owned(DecodedPercent(&text).collect())
 }
 
 /// The name as it may be shown: bounded, and masked where it is a secret itself (`/?ghp_…`).

@@ -4,6 +4,8 @@
 //! wrong answer is worse than none. *May it be shown?* is answered by patterns too, because there the doubt goes
 //! the other way: `X-Acme-Session-Token` is masked, but names nobody.
 
+use crate::content::DecodedPercent;
+
 /// What a header's name says of its value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Header {
@@ -198,7 +200,9 @@ const PARAMETERS: &[(&str, Parameter)] = &[
     ("xapikey", Parameter::ApiKey),
     ("appkey", Parameter::ApiKey),
     ("clientkey", Parameter::ApiKey),
+    ("authkey", Parameter::ApiKey),
     ("subscriptionkey", Parameter::ApiKey),
+    ("ocpapimsubscriptionkey", Parameter::ApiKey),
     ("accesskey", Parameter::ApiKey),
     ("accesskeyid", Parameter::ApiKey),
     ("awsaccesskeyid", Parameter::ApiKey),
@@ -351,26 +355,6 @@ fn normal<'a>(name: &[u8], text: &'a mut [u8; NAME_BYTES_MAX]) -> &'a [u8] {
     text.rsplit(|&byte| byte == b'[').find(|part| !part.is_empty()).unwrap_or_default()
 }
 
-/// The bytes of a percent-encoded text (RFC 3986 §2.1); a broken escape stands for itself.
-#[derive(Clone, Debug)]
-pub struct DecodedPercent<'a>(pub &'a [u8]);
-
-impl Iterator for DecodedPercent<'_> {
-    type Item = u8;
-
-    fn next(&mut self) -> Option<u8> {
-        if let [b'%', high, low, rest @ ..] = self.0
-            && let (Some(high), Some(low)) = (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
-        {
-            self.0 = rest;
-            return Some((high << 4 | low) as u8);
-        }
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-}
-
 fn contains(text: &[u8], part: &str) -> bool {
     text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
 }
@@ -382,6 +366,14 @@ fn ends_with(text: &[u8], part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_a_finding_is_masked() {
+        let shown: Vec<_> = crate::sensitive::name::parameter_names()
+            .filter(|name| Parameter::of(name.as_bytes()) == Parameter::Ordinary)
+            .collect();
+        assert_eq!(shown, Vec::<&str>::new());
+    }
 
     #[test]
     fn headers_by_name_and_by_pattern() {

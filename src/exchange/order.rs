@@ -247,8 +247,10 @@ impl Exchange {
             matches!(entry, Entry::Asked(asked) if asked.end == Some(ack) && asked.may_be_answered_at(place))
         })?;
         let Some(Entry::Asked(found)) = self.queue.get(index) else { return None };
-        // who waits for each answer has heard all before this one, but interim responses, when it asks
-        let waited = self.interims || found.place.ack.is_none_or(|heard| heard == place.offset);
+        // who waits for each answer has heard all before this one, but interim responses (seen, or in a hole), when it
+        // asks
+        let waited =
+            self.interims || self.uncertain || found.place.ack.is_none_or(|heard| heard == place.offset);
         let owed = self.hidden == Debt::Certain && !self.uncertain;
         let mut before = self.queue.iter().take(index);
         let other = before.any(|entry| match entry {

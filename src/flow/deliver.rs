@@ -87,8 +87,14 @@ impl Flow {
         counters: &mut Counters,
         deliver: &mut impl FnMut(Direction, Chunk<'_>),
     ) {
-        self.deliver_ready(Stamp { time: clock, clock }, counters, deliver);
+        let stamp = Stamp { time: clock, clock };
+        self.deliver_ready(stamp, counters, deliver);
         self.set_deadline();
+        if self.deadline <= clock {
+            // what fired must be over, or it would fire for ever
+            self.drain(Patience::None, stamp, counters, deliver);
+            self.set_deadline();
+        }
     }
 
     /// Tells everything that is held, then the end.

@@ -6,6 +6,7 @@
 //! slash at the end and matrix parameters left out.
 
 use super::token::{Kind, kind};
+use crate::content::DecodedPercent;
 use crate::limits::{PATH_SEGMENTS_MAX, SEGMENT_BYTES_MAX};
 
 /// What stands for a word that is not yet proven to be one, and for what lies behind the last segment that is read.
@@ -99,13 +100,9 @@ fn path_of(target: &str) -> Option<&str> {
 
 /// Undoes percent-encoding; nothing if the result is longer than the buffer or no UTF-8.
 fn decode<'a>(segment: &str, buffer: &'a mut [u8; SEGMENT_BYTES_MAX]) -> Option<&'a str> {
-    let bytes = segment.as_bytes();
-    let hex = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-    let (mut at, mut len) = (0, 0);
-    while let Some(byte) = bytes.get(at) {
-        let escaped = (*byte == b'%').then(|| hex(at + 1).zip(hex(at + 2))).flatten();
-        *buffer.get_mut(len)? = escaped.map_or(*byte, |(high, low)| (high * 16 + low) as u8);
-        at += if escaped.is_some() { 3 } else { 1 };
+    let mut len = 0;
+    for byte in DecodedPercent(segment.as_bytes()) {
+        *buffer.get_mut(len)? = byte;
         len += 1;
     }
     std::str::from_utf8(buffer.get(..len)?).ok()

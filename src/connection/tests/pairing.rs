@@ -118,7 +118,7 @@ fn pairs_are_right(steps: &str, known: [bool; 2]) -> usize {
         let name = told.call.header(&told.call.response, "n").known().map(<[u8]>::to_vec);
         let status = told.call.status.map(|status| format!("/{}", status - 200));
         if let (Some(target), Some(status)) = (told.target(), &status) {
-            assert_eq!(target, *status, "{steps}: {:?}", lines(&[told.clone()]));
+            assert_eq!(target, *status, "{steps}: {:?}", lines(std::slice::from_ref(told)));
             paired += 1;
         }
         assert!(name.is_none() || name == status.map(String::into_bytes), "{steps}");

@@ -33,6 +33,14 @@ fn bytes_that_were_acknowledged_before_are_not_missed() {
 }
 
 #[test]
+fn a_late_syn_far_before_what_was_acknowledged_leaves_a_hole() {
+    let mut tap = Tap::default();
+    tap.up("A", 1000, 5100, "next").down("SA", 4999, 1000, "").wait(10_000_000_000);
+    tap.says(&["down start 5000", "down 5000 lost 100", "up start 1000 midstream", "up 1000 next"]);
+    tap.finish(&["up 1004 end InputEnded", "down 5100 end InputEnded"]);
+}
+
+#[test]
 fn one_direction_alone_is_told_at_once() {
     let mut tap = Tap::default();
     tap.down("SA", 4999, 1000, "");
