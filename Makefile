@@ -26,6 +26,7 @@ test: ## everything: set-up, format, lints, tests
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked
+	cargo test --locked --benches
 
 bench: ## benchmarks of the stages (BENCHMARKS.md says how the whole is measured)
 	@tests/setup.sh build

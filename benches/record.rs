@@ -1,6 +1,7 @@
 //! What it costs to turn a call into its record, per call of an ordinary size: seven headers there, six back.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use eaves::call::{Anomalies, Call, Causes, HeaderSpan, Message, Protocol, Span};
@@ -39,7 +40,7 @@ fn call() -> Call {
             seen: true,
             headers,
             head_whole: true,
-            plain: false,
+            plain: true,
             head_bytes,
             body_bytes: Some(body_bytes),
             facts: None,
@@ -109,5 +110,9 @@ fn record(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, record);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(20).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
+    targets = record
+}
 criterion_main!(benches);

@@ -356,7 +356,10 @@ impl Exchange {
         self.held_bytes += head_memory(call) - before;
         call.anomalies = call.anomalies.union(head.lines.anomalies).union(late);
         asked.response_body = desk.wants(&asked.call, &asked.call.response);
-        let expect = asked.expectation(status);
+        let expect = match asked.expectation(status) {
+            Expect::Framing if !paired => Expect::Unasked,
+            expect => expect,
+        };
         if expect == Expect::Switch {
             let upgrade = order::upgrade_name(&asked.call);
             if upgrade == Protocol::WebSocket.name() {
@@ -366,7 +369,7 @@ impl Exchange {
         } else if asked.waits_for_verdict() {
             self.verdict = Some(Verdict::Resume);
         }
-        if paired || expect != Expect::Framing { expect } else { Expect::Unasked }
+        expect
     }
 
     /// Bytes that are no head answer a request of HTTP/0.9 (RFC 1945 §6, Simple-Response).

@@ -23,6 +23,7 @@ use hold::Piece;
 use stream::{State, Stream};
 
 pub use arbitrary::read_arbitrary;
+
 /// What a segment changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed {
@@ -231,6 +232,8 @@ pub struct Flow {
     deadline: Timestamp,
     joined_at: Timestamp,
     opener: Option<Direction>,
+    /// Its numbers begin with 0 at 0, which no host does: somebody wrote them.
+    is_made_up: bool,
     streams: [Stream; 2],
 }
 
@@ -243,6 +246,7 @@ impl Default for Flow {
             joined_at: Timestamp::ZERO,
             deadline: Timestamp::MAX,
             opener: None,
+            is_made_up: false,
         }
     }
 }
@@ -287,8 +291,8 @@ impl Flow {
         }
         let frame = self.frames;
         let (this, other) = self.pair(segment.direction);
-        // an acknowledgement of 0 may be none: see `acknowledgement`
-        let expected = segment.ack != 0 && this.in_order && this.next as u32 == segment.seq;
+        // an acknowledgement of 0 may be none, see `acknowledgement`
+        let expected = this.in_order && this.next as u32 == segment.seq && segment.ack != 0;
         let causal = other.in_order && segment.ack.wrapping_sub(other.next as u32) as i32 <= 0;
         if !expected || !causal {
             return false;
@@ -361,36 +365,28 @@ impl Flow {
     /// Learns where the streams begin.
     fn place_streams(&mut self, stamp: Stamp, segment: &Segment<'_>, counters: &mut Counters) {
         let first = self.streams.iter().all(|stream| stream.state == State::Unseen);
+        self.is_made_up |= first
+            && (segment.seq, segment.ack) == (0, 0)
+            && !segment.flags.has(TcpFlags::SYN)
+            && !segment.payload.is_empty();
+        let made_up = self.is_made_up;
+        let acknowledged = self.acknowledgement(segment);
         let (frame, mut forged_reset) = (self.frames, false);
         let closing = matches!(self.phase, Phase::Closing(closing) if closing.direction == segment.direction);
         let (this, other) = self.pair(segment.direction);
+        // its own numbers count for more than what the other side makes of them
+        let misplaced = this.last_frame == 0 && this.is_supposed() && this.position(segment.seq).is_none();
         this.last_frame = frame;
         let syn = segment.flags.has(TcpFlags::SYN);
         let answers = segment.flags.has(TcpFlags::ACK);
         let begin = segment.seq.wrapping_add(u32::from(syn));
-        let acknowledged = acknowledgement(segment);
         if syn && matches!(this.state, State::Unseen | State::Joining) {
-            let held_lower = this.state == State::Joining
-                && this
-                    .hold
-                    .first()
-                    .is_some_and(|piece| (piece.start as u32).wrapping_sub(begin).cast_signed() < 0);
-            if !held_lower {
-                match (this.state, this.position(begin)) {
-                    (State::Joining, Some(position)) => this.next = position,
-                    _ => this.place(begin, State::Open),
-                }
-                (this.state, this.from_start, this.syn) = (State::Open, true, Some(this.next - 1));
-                this.note_progress(frame, stamp.clock);
-                // who opens the connection now has not closed it before it said anything: that was forged
-                this.fin = this.fin.filter(|fin| *fin != this.next);
-                forged_reset = closing;
-            }
-        } else if this.state == State::Unseen {
-            // numbers that begin with nothing at nothing are made by hand: nothing came before
-            let by_hand = segment.seq == 0 && acknowledged.is_none();
-            this.place(begin, if by_hand { State::Open } else { State::Joining });
-            this.from_start = by_hand;
+            forged_reset = this.open(begin) && closing;
+            this.note_progress(frame, stamp.clock);
+        } else if this.state == State::Unseen || misplaced {
+            // who makes a connection up begins with its first byte
+            this.place(begin, if made_up { State::Open } else { State::Joining });
+            this.from_start = made_up;
         }
         if let Some(acknowledged) = acknowledged
             && !segment.flags.has(TcpFlags::RST)
@@ -412,8 +408,14 @@ impl Flow {
         }
     }
 
+    /// What a segment acknowledges. Captures that are made up leave the number at 0, and then it says nothing.
+    fn acknowledgement(&self, segment: &Segment<'_>) -> Option<u32> {
+        let says = segment.flags.has(TcpFlags::ACK) && !(self.is_made_up && segment.ack == 0);
+        says.then_some(segment.ack)
+    }
+
     fn take_acknowledgement(&mut self, stamp: Stamp, segment: &Segment<'_>) {
-        let Some(acknowledged) = acknowledgement(segment).filter(|_| !segment.flags.has(TcpFlags::RST))
+        let Some(acknowledged) = self.acknowledgement(segment).filter(|_| !segment.flags.has(TcpFlags::RST))
         else {
             return;
         };
@@ -457,7 +459,7 @@ impl Flow {
     /// Holds what is new; returns whether a byte that came before differs.
     fn take_payload(&mut self, stamp: Stamp, segment: &Segment<'_>, counters: &mut Counters) -> bool {
         let len = segment.payload.len() as u64;
-        let frame = self.frames;
+        let (frame, acknowledged) = (self.frames, self.acknowledgement(segment));
         let (this, other) = self.pair(segment.direction);
         let syn = segment.flags.has(TcpFlags::SYN);
         let Some(start) = this.position(segment.seq.wrapping_add(u32::from(syn))) else {
@@ -475,7 +477,7 @@ impl Flow {
         if segment.flags.has(TcpFlags::FIN) && this.fin.is_none() && (end >= this.next || joining) {
             (this.fin, this.fin_time) = (Some(end), stamp.time);
         }
-        let ack = acknowledgement(segment).and_then(|number| other.position(number));
+        let ack = acknowledged.and_then(|number| other.position(number));
         let mut piece = Piece {
             start,
             bytes: Vec::new(),
@@ -503,10 +505,4 @@ impl Flow {
         }
         rewritten
     }
-}
-
-/// What a segment acknowledges. Hand-made captures leave the number at 0 in every segment, and then it says nothing; in
-/// a real one it is 0 once in four billion, and nothing is lost by not looking.
-fn acknowledgement(segment: &Segment<'_>) -> Option<u32> {
-    (segment.flags.has(TcpFlags::ACK) && segment.ack != 0).then_some(segment.ack)
 }

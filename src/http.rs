@@ -99,12 +99,12 @@ pub struct MessageEnd {
 pub enum Expect {
     /// A body as the head says.
     Framing,
-    /// A body as the head says, or none: whether the request was a HEAD is not known.
-    Unasked,
     /// No body (RFC 9110 §9.3.2, HEAD).
     NoBody,
     /// There is no head, all bytes up to the end are body (RFC 1945 §6, Simple-Response).
     Headless,
+    /// The request is not known. It may have been a HEAD: what stands behind the head says whether a body follows.
+    Unasked,
     /// The connection is a tunnel from here on (RFC 9110 §9.3.6), or speaks another protocol (§7.8).
     Switch,
     /// What follows the message depends on its answer: a CONNECT, or a request to upgrade.

@@ -43,6 +43,8 @@ pub const PACKET_OPTIONS_BYTES_MAX: usize = 1 << 20;
 /// Interfaces that one pcapng section may describe; packets of further ones are counted as unplaced. A capture on
 /// every port of a large switch has some hundred.
 pub const INTERFACES_MAX: usize = 1 << 16;
+/// Link types of one file that are remembered, to be told of if nobody can read them.
+pub const LINK_TYPES_TOLD_MAX: usize = 4;
 /// Decryption secrets from capture files that wait to be handed on. A connection needs about 700 bytes of them, so
 /// this is enough for a hundred thousand; what is beyond is left out and said.
 pub const SECRETS_BYTES_MAX: usize = 64 << 20;
@@ -178,8 +180,8 @@ pub const LOOK_BYTES: usize = 32;
 pub const PIPELINE_MAX: usize = 1024;
 /// Calls that a worker keeps for use again.
 pub const SPARE_CALLS: usize = 64;
-/// The largest buffer that is kept with a spare call: both heads of a usual call, four times over.
-pub const SPARE_CALL_BYTES_MAX: usize = 16 << 10;
+/// The largest buffer of such a call; heads have 1 KiB to 8 KiB, and those of an attack are not kept.
+pub const SPARE_CALL_BYTES_MAX: usize = 32 << 10;
 
 // ---- content ----
 
@@ -280,6 +282,9 @@ pub const KAFKA_POLL_RECORDS: u32 = 128;
 /// How long nothing may be acknowledged until that is said, in milliseconds: longer than a broker takes to elect a
 /// leader in the usual case, shorter than a person waits without wondering.
 pub const KAFKA_SILENCE_MS: u64 = 2_000;
+/// How long nothing may be acknowledged once the run was asked to end, in milliseconds: a broker that answers has done
+/// so by then, and whoever pressed the keys is waiting.
+pub const KAFKA_STOPPED_MS: u64 = 5_000;
 /// How long the making of topics may take at the broker, in milliseconds.
 pub const KAFKA_TOPICS_MS: u64 = 15_000;
 /// How long the client gets to report on the records that it is told to forget, in milliseconds; it takes a few.

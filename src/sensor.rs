@@ -16,7 +16,6 @@ use std::sync::atomic::AtomicBool;
 use crate::analysis::{Analysis, Settings};
 use crate::capture::file::OpenError;
 use crate::config::{Config, Output, Redact, Task};
-use crate::credential::Fingerprinter;
 use crate::publish::kafka::{self, Kafka};
 use crate::publish::ndjson::Ndjson;
 use crate::publish::progress::Progress;
@@ -106,7 +105,7 @@ fn prepare(
         Redact::Standard => Redaction::Standard,
         Redact::Strict => Redaction::Strict,
     };
-    let sinks = sinks(config, progress).map_err(Failure::Sink)?;
+    let sinks = sinks(config, stop, progress).map_err(Failure::Sink)?;
     let takes = |kind| sinks.kafka.is_some() || sinks.files.as_ref().is_some_and(|files| files.takes(kind));
     let duties = Duties {
         analysis: config.analysis,
@@ -129,18 +128,11 @@ fn prepare(
         workers: (0..config.workers).map(worker).collect(),
         analysis,
         publisher,
-        books: Books::new(seed, key_id(&fingerprinter)),
+        books: Books::new(seed, fingerprinter.key_id()),
     })
 }
 
-fn key_id(fingerprinter: &Fingerprinter) -> String {
-    fingerprinter.key_id()
-}
-
-fn sinks(config: &Config, progress: &Progress) -> Result<Sinks, SinkError> {
-    if let Some(directory) = &config.outputs.directory {
-        Ndjson::directory(directory)?;
-    }
+fn sinks(config: &Config, stop: &Arc<AtomicBool>, progress: &Progress) -> Result<Sinks, SinkError> {
     let outputs = &config.outputs;
     let of_kind = |kind, output: &Option<Output>| {
         output.as_ref().map(|output| match output {
@@ -158,7 +150,6 @@ fn sinks(config: &Config, progress: &Progress) -> Result<Sinks, SinkError> {
     .into_iter()
     .flatten()
     .collect();
-    let files = if files.is_empty() { None } else { Some(Ndjson::create(&files)?) };
     let kafka = match &config.kafka {
         None => None,
         Some(given) => {
@@ -166,12 +157,18 @@ fn sinks(config: &Config, progress: &Progress) -> Result<Sinks, SinkError> {
                 brokers: given.brokers.clone(),
                 sensor: config.sensor.clone(),
                 timeout: given.timeout,
+                stop: Arc::clone(stop),
                 properties: given.settings.clone(),
             };
             let progress = progress.clone();
             Some(Kafka::new(settings, move |notice| progress.say(&format!("eaves: {notice}")))?)
         }
     };
+    // after Kafka: settings that make no sense must not cost the records of an earlier run
+    if let Some(directory) = &config.outputs.directory {
+        Ndjson::directory(directory)?;
+    }
+    let files = if files.is_empty() { None } else { Some(Ndjson::create(&files)?) };
     Ok(Sinks { files, kafka })
 }
 

@@ -19,7 +19,7 @@ mod udp;
 mod view;
 mod wifi;
 
-use crate::capture::Frame;
+use crate::capture::{Frame, LinkType};
 use crate::limits;
 use crate::time::Timestamp;
 use fragments::Fragments;
@@ -72,6 +72,12 @@ pub struct Segment<'a> {
     pub missing: u32,
     /// The payload lies in a datagram put together from fragments, not in the frame.
     pub reassembled: bool,
+}
+
+/// Whether frames of that link type can be read.
+#[must_use]
+pub fn reads(link: LinkType) -> bool {
+    link::KNOWN.contains(&link.0)
 }
 
 /// Takes frames apart. Its only memory are the fragments of datagrams that are not complete.

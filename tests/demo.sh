@@ -22,5 +22,5 @@ jq -s 'map(select(.method == "PUT" and .credential != null)) | first' "$out/call
 say "The inventory (inventory.ndjson): busiest first"
 jq -rs 'sort_by(-.calls)[] | [.calls, .method, .service, .template] | @tsv' "$out/inventory.ndjson" |
   awk -F'\t' '{ printf "%6d  %-7s %-15s %s\n", $1, $2, $3, $4 }'
-say "A finding (findings.ndjson has $(wc -l < "$out/findings.ndjson"))"
-jq -s 'map(select(.rule == "data.secret-leak")) | first' "$out/findings.ndjson"
+say "One of the findings (findings.ndjson): what was last said of it"
+jq -s 'map(select(.rule == "data.secret-leak")) | group_by(.id) | first | max_by(.rev)' "$out/findings.ndjson"

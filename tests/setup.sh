@@ -45,10 +45,10 @@ if [ "$purpose" = test ]; then
   needs nginx command -v nginx
   needs curl command -v curl
   needs openssl command -v openssl
-  needs kcat command -v kcat
   needs tcpdump command -v tcpdump
   needs tcpreplay command -v tcpreplay
   needs iproute2 sh -c 'command -v ip && command -v tc'
+  needs procps test -x /bin/kill
   needs python3 command -v python3
   needs zstd command -v zstd
 fi

@@ -180,6 +180,14 @@ impl Files {
         &self.books.problems
     }
 
+    /// Each link type that a file named so far: where, and what is to be said of it if it can't be read.
+    pub fn link_types(&self) -> impl Iterator<Item = (LinkType, &Problem)> {
+        self.books.links.iter().filter_map(|problem| match problem.what {
+            Fault::LinkType(link) => Some((link, problem)),
+            _ => None,
+        })
+    }
+
     /// How many inputs are captures; 0 if nothing could be read at all.
     #[must_use]
     pub fn opened(&self) -> usize {

@@ -73,6 +73,9 @@ pub struct Socket {
     delivered: u64,
     /// libpcap's counters have 32 bits, and they wrap within the hour on a fast link.
     last: [u32; 3],
+    /// The kernel has each frame of the loopback twice, as sent and as received; libpcap passes over the first behind the
+    /// ring, and does not say how many it passed over.
+    loopback: bool,
     /// Whether the interface was found down when it was last looked at.
     down: bool,
 }
@@ -151,7 +154,8 @@ impl Socket {
         Ok(())
     }
 
-    /// What the kernel counted until now.
+    /// What the kernel counted until now. Of the loopback its count of received frames tells nothing: there it is what was
+    /// handed over and what was dropped.
     pub fn stats(&mut self) -> Result<Stats, ReadError> {
         let now = self.capture.stats().map_err(|error| self.failed(error::said(&error)))?;
         let now = [now.received, now.dropped, now.if_dropped];
@@ -160,6 +164,9 @@ impl Socket {
         self.stats.dropped += u64::from(now[1].wrapping_sub(dropped));
         self.stats.interface_dropped += u64::from(now[2].wrapping_sub(interface));
         self.last = now;
+        if self.loopback {
+            self.stats.received = self.delivered + self.stats.dropped;
+        }
         Ok(self.stats)
     }
 
@@ -191,6 +198,7 @@ impl Socket {
         capture.filter(LET_NOTHING_PASS, false).map_err(refused)?;
         let link = link_type(capture.get_datalink());
         let (stats, last) = (Stats::default(), [0; 3]);
+        let loopback = status::is_loopback(capture.as_fd());
         Ok(Self {
             capture,
             interface: interface.into(),
@@ -199,6 +207,7 @@ impl Socket {
             stats,
             delivered: 0,
             last,
+            loopback,
             down: false,
         })
     }
@@ -298,6 +307,28 @@ mod tests {
             assert!(matches!(error, OpenError::NoPermission { .. }), "{error:?}");
         }
         assert!(error.to_string().starts_with("no-such-if: "), "{error}");
+    }
+
+    #[test]
+    fn loopback_brings_each_frame_once_and_the_books_balance() {
+        if !status::may_capture() {
+            return;
+        }
+        let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = receiver.local_addr().unwrap().port();
+        for filter in [format!("udp port {port}"), format!("udp dst port {port} or udp src port {port}")] {
+            let mut sockets = open("lo", &Options { filter: Some(filter.clone()), ..options(2) }).unwrap();
+            for number in 0..20_u8 {
+                receiver.send_to(&[number], ("127.0.0.1", port)).unwrap();
+            }
+            let (mut frames, mut received) = (0, 0);
+            for socket in &mut sockets {
+                socket.round(|_| frames += 1).unwrap();
+                socket.finish(|_| frames += 1).unwrap();
+                received += socket.stats().unwrap().received;
+            }
+            assert_eq!((frames, received), (20, 20), "{filter}");
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl CheckConfig {
         for (option, output) in shared.outputs.each() {
             let place =
                 if *output == Output::Stdout { "standard output".to_owned() } else { output.to_string() };
-            writeln!(formatter, "# {} go to {place}", option.trim_end_matches("-out"))?;
+            writeln!(formatter, "# {option} is {place}")?;
         }
         if let Some(kafka) = &shared.kafka {
             let period = Period(kafka.timeout);

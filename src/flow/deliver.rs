@@ -59,7 +59,12 @@ impl Flow {
             (None, State::Open | State::Ended) => stream.first.map(|first| (first as u32).wrapping_sub(1)),
         };
         let acknowledges = segment.flags.has(TcpFlags::ACK);
-        known.is_some_and(|known| known != segment.seq)
+        // who only opens now never closed what was not open: that end was forged, the connection begins here
+        let ended_unopened = stream.state == State::Ended
+            && stream.syn.is_none()
+            && stream.first.is_some_and(|first| first + 1 == stream.next);
+        ended_unopened
+            || known.is_some_and(|known| known != segment.seq)
             || (self.phase == Phase::Over && !acknowledges && known.is_none())
     }
 

@@ -68,6 +68,31 @@ impl Stream {
     pub(super) fn place(&mut self, seq: u32, state: State) {
         self.next = ORIGIN | u64::from(seq);
         self.state = state;
+        (self.acked, self.acked_beyond) = (0, None);
+    }
+
+    /// A SYN says that the first byte has the raw number `begin`. It is not believed where bytes before that are held:
+    /// then it belongs to something else. An end before it, without bytes, was forged: nobody closes what is not open.
+    pub(super) fn open(&mut self, begin: u32) -> bool {
+        if self.fin.is_some() && self.hold.is_empty() {
+            (self.fin, self.state) = (None, State::Unseen);
+        }
+        let joining = self.state == State::Joining;
+        let first = self.hold.first().filter(|_| joining);
+        if first.is_some_and(|piece| (piece.start as u32).wrapping_sub(begin).cast_signed() < 0) {
+            return false;
+        }
+        match self.position(begin) {
+            Some(position) if joining => self.next = position,
+            _ => self.place(begin, State::Open),
+        }
+        (self.state, self.from_start, self.syn) = (State::Open, true, Some(self.next - 1));
+        true
+    }
+
+    /// Where it stands is known from an acknowledgement alone.
+    pub(super) fn is_supposed(&self) -> bool {
+        self.state == State::Joining && self.first.is_none() && self.hold.is_empty()
     }
 
     /// The position of a raw sequence number, or `None` if it is too far from what is known.

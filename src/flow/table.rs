@@ -97,16 +97,16 @@ impl<B> Table<B> {
         self.reached_budget
     }
 
-    /// Bytes that its flows take, with what stands beside them.
-    #[must_use]
-    pub const fn memory(&self) -> usize {
-        self.memory
-    }
-
     /// Captured bytes of all flows that wait for their turn.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
         self.slots.iter().flatten().map(|slot| slot.flow.held_bytes()).sum()
+    }
+
+    /// Bytes that its flows take, with what stands beside them.
+    #[must_use]
+    pub const fn memory(&self) -> usize {
+        self.memory
     }
 
     /// Flows that are in the table.

@@ -11,6 +11,7 @@
 //! with a start line. Only there: in the middle of a segment anything may look like one.
 
 mod body;
+mod doubt;
 pub mod head;
 #[cfg(test)]
 mod tests;
@@ -34,8 +35,6 @@ pub struct Side {
     body: Body,
     cut: Option<Cut>,
     verdict: bool,
-    /// The response in hand answers a request that was not seen, perhaps a HEAD.
-    unasked: bool,
     /// Blank lines in front of the message in hand, in bytes.
     blank: u64,
     /// What came while a verdict was awaited.
@@ -50,6 +49,8 @@ enum State {
     Between,
     Head,
     Body,
+    /// Behind the head of a response that may have no body.
+    Doubt,
     Lost,
     Verdict,
     Handed,
@@ -97,7 +98,6 @@ impl Side {
             body: Body::None,
             cut: None,
             verdict: false,
-            unasked: false,
             blank: 0,
             waiting: Vec::new(),
             waiting_bytes: 0,
@@ -141,6 +141,7 @@ impl Side {
                 State::Between => self.begin(&mut cursor),
                 State::Head => self.take_head(&mut cursor, deliver),
                 State::Body => self.take_body(&mut cursor, deliver),
+                State::Doubt => self.resolve_doubt(&mut cursor, deliver),
                 State::Lost => self.look_for_start(&mut cursor, deliver),
                 State::Verdict => self.wait(&mut cursor),
                 State::Handed => return,
@@ -162,6 +163,7 @@ impl Side {
                 self.lose(deliver);
             }
             State::Body => self.gap_in_body(gap, cut, deliver),
+            State::Doubt => self.gap_in_doubt(cut, deliver),
             State::Verdict => self.state = State::Handed,
             State::Lost => self.lose(deliver),
             State::Handed => {}
@@ -179,13 +181,13 @@ impl Side {
         };
         match self.state {
             State::Head => self.cut_head(cut, deliver),
-            State::Body if self.unasked => self.tell_end(None, None, None, deliver),
             State::Body => {
                 let closed = self.body.close(reason);
                 self.cut = self.cut.or((!closed.whole).then_some(cut));
                 let time = self.last_time.filter(|_| closed.whole);
                 self.tell_end(closed.known.then_some(offset), time, closed.body_bytes, deliver);
             }
+            State::Doubt => self.end_in_doubt(offset, reason, cut, deliver),
             State::Between | State::Lost | State::Verdict | State::Handed => {}
         }
         self.state = State::Handed;
@@ -344,7 +346,6 @@ impl Side {
         let head = Head { bytes, lines: &self.lines, place: self.place, cut: None };
         let expect = deliver(HttpEvent::Head(head));
         self.verdict = expect == Expect::Verdict;
-        self.unasked = expect == Expect::Unasked;
         self.blank = 0;
         self.body = Body::after(&self.lines, expect);
         if expect == Expect::Switch {
@@ -361,7 +362,7 @@ impl Side {
         } else if self.body.is_at_end() {
             self.tell_end(Some(cursor.offset), Some(cursor.time), Some(0), deliver);
         } else {
-            self.state = State::Body;
+            self.state = if expect == Expect::Unasked { State::Doubt } else { State::Body };
         }
     }
 
@@ -390,11 +391,6 @@ impl Side {
     #[inline]
     fn take_body(&mut self, cursor: &mut Cursor<'_>, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
         let time = cursor.time;
-        if std::mem::take(&mut self.unasked) && self.has_no_body_after_all(cursor) {
-            self.body = Body::None;
-            self.tell_end(Some(cursor.offset), Some(self.place.time), Some(0), deliver);
-            return;
-        }
         match self.body.take(cursor.rest) {
             Take::Data(count) => {
                 let bytes = cursor.take(count);
@@ -417,17 +413,9 @@ impl Side {
         }
     }
 
-    /// Where the body would begin stands the next status line, at the start of a segment that acknowledges what the
-    /// client said since: the request, which was not seen, was a HEAD.
-    #[cold]
-    fn has_no_body_after_all(&self, cursor: &Cursor<'_>) -> bool {
-        cursor.boundary && cursor.ack > self.place.ack && self.lines.may_begin(cursor.rest)
-    }
-
     fn gap_in_body(&mut self, gap: &Gap, cut: Cut, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
         self.cut = self.cut.or(Some(cut));
-        let skipped = if std::mem::take(&mut self.unasked) { None } else { self.body.skip(gap.len) };
-        let Some(skipped) = skipped else {
+        let Some(skipped) = self.body.skip(gap.len) else {
             self.tell_end(None, None, None, deliver);
             self.lose(deliver);
             return;

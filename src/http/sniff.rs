@@ -35,11 +35,6 @@ const METHODS: [&[u8]; 12] = [
     b"MKCOL",
 ];
 
-/// A method that only HTTP has.
-pub(super) fn is_known_method(method: &[u8]) -> bool {
-    METHODS.contains(&method)
-}
-
 /// First bytes that a protocol always has, and its name.
 const PREFIXES: [(&[u8], &str); 38] = [
     (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "h2"),
@@ -109,7 +104,7 @@ pub fn sniff(bytes: &[u8]) -> Sniffed {
 #[must_use]
 pub fn begins_request(bytes: &[u8]) -> bool {
     let method = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
-    is_known_method(method) && sniff(bytes) == Sniffed::Request
+    METHODS.contains(&method) && sniff(bytes) == Sniffed::Request
 }
 
 /// RFC 9112 §4, as far as it came: the version alone also ends every request line.
@@ -163,7 +158,7 @@ fn by_target(method: &[u8], target: &[u8]) -> Sniffed {
     if method == b"PROXY" && (target.starts_with(b"TCP") || target.starts_with(b"UNKNOWN")) {
         return Sniffed::Carrier("proxy-protocol");
     }
-    let known = is_known_method(method);
+    let known = METHODS.contains(&method);
     let absolute = target.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"http"));
     let usual = matches!(target.first(), Some(b'/' | b'*')) || absolute;
     if known || usual {

@@ -4,10 +4,12 @@
 //! One direct-mapped table of fixed size. A name that falls on the place of another takes it over, so that a
 //! sender who invents names costs time, never memory.
 
+use crate::call::Span;
+
 /// Places of the table: several times the names that one service uses.
 const PLACES: usize = 512;
-/// The longest name that is remembered; with its length it fills half a cache line.
-const NAME_BYTES_MAX: usize = 31;
+/// The longest name that is remembered; longer ones are rare.
+const NAME_BYTES_MAX: usize = 32;
 
 /// A table from name to meaning.
 #[derive(Clone, Debug)]
@@ -19,6 +21,7 @@ pub(super) struct Names<T> {
 #[derive(Clone, Debug)]
 struct Place<T> {
     length: u8,
+    /// The name, behind it zeros.
     name: [u8; NAME_BYTES_MAX],
     meaning: T,
 }
@@ -37,14 +40,65 @@ impl<T: Copy + Default> Names<T> {
         if !name.is_empty() && place.name.get(..usize::from(place.length)) == Some(name) {
             return place.meaning;
         }
+        self.learn(name)
+    }
+
+    /// What the name that `span` shows in `buffer` means. As [`Names::of`], but the name is compared together with
+    /// what follows it, by moves of fixed size.
+    #[inline]
+    pub(super) fn at(&mut self, buffer: &[u8], span: Span) -> T {
+        let name = span.of(buffer);
+        let (Some(chunk), Some(mask)) = (
+            buffer.get(span.start as usize..).and_then(|rest| rest.first_chunk::<NAME_BYTES_MAX>()),
+            MASKS.get(name.len()),
+        ) else {
+            return self.of(name);
+        };
+        let Some(place) = self.places.get(place_of(name)) else { return (self.meaning)(name) };
+        let same =
+            halves(chunk).zip(halves(mask)).zip(halves(&place.name)).all(|((a, mask), b)| a & mask == b);
+        if same && usize::from(place.length) == name.len() && !name.is_empty() {
+            return place.meaning;
+        }
+        self.learn(name)
+    }
+
+    #[cold]
+    fn learn(&mut self, name: &[u8]) -> T {
         let meaning = (self.meaning)(name);
-        if let Some(kept) = place.name.get_mut(..name.len()) {
-            kept.copy_from_slice(name);
-            place.length = name.len() as u8;
-            place.meaning = meaning;
+        if let Some(place) = self.places.get_mut(place_of(name))
+            && name.len() <= NAME_BYTES_MAX
+        {
+            let mut kept = [0; NAME_BYTES_MAX];
+            if let Some(front) = kept.get_mut(..name.len()) {
+                front.copy_from_slice(name);
+            }
+            *place = Place { length: name.len() as u8, name: kept, meaning };
         }
         meaning
     }
+}
+
+/// For each length: ones where the name stands, zeros behind it.
+static MASKS: [[u8; NAME_BYTES_MAX]; NAME_BYTES_MAX + 1] = {
+    let mut masks = [[0; NAME_BYTES_MAX]; NAME_BYTES_MAX + 1];
+    let mut length = 0;
+    while length <= NAME_BYTES_MAX {
+        let mut at = 0;
+        while at < length {
+            masks[length][at] = 0xff;
+            at += 1;
+        }
+        length += 1;
+    }
+    masks
+};
+
+/// The two halves as numbers.
+#[inline]
+fn halves(bytes: &[u8; NAME_BYTES_MAX]) -> impl Iterator<Item = u128> {
+    let (pairs, _) = bytes.as_chunks::<16>();
+    pairs.iter().map(|half| u128::from_ne_bytes(*half))
 }
 
 /// From the first and last eight bytes and the length: names that differ only between share a place.

@@ -50,8 +50,9 @@ impl<'a> View<'a> {
         let mut request = Body::default();
         let (mut host, mut overriding) = (None, None);
         let mut evidence = Evidence::default();
-        for (name, value) in call.headers_of(&call.request) {
-            match names.of(name) {
+        for header in call.headers.get(call.request.headers.clone()).unwrap_or_default() {
+            let value = header.value.of(buffer);
+            match names.at(buffer, header.name) {
                 Header::Ordinary => {}
                 Header::Host => host = host.or(Some(value)),
                 Header::ContentType => request.note_type(value),
@@ -86,8 +87,9 @@ impl<'a> View<'a> {
 impl<'a> Body<'a> {
     fn of_response(call: &'a Call, names: &mut Names<Header>) -> Self {
         let mut body = Self::default();
-        for (name, value) in call.headers_of(&call.response) {
-            match names.of(name) {
+        for header in call.headers.get(call.response.headers.clone()).unwrap_or_default() {
+            let value = header.value.of(&call.buffer);
+            match names.at(&call.buffer, header.name) {
                 Header::ContentType => body.note_type(value),
                 Header::ContentEncoding => body.note_coding(value),
                 _ => {}

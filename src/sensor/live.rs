@@ -18,7 +18,7 @@ use super::publisher::Publisher;
 use super::report::{Books, Read, WorkerBooks};
 use super::{Failure, Parts, prepare};
 use crate::analysis::Analysis;
-use crate::capture::live::{self, ReadError, Stats};
+use crate::capture::live::{self, Stats};
 use crate::config::CaptureConfig;
 use crate::limits::{HANDED_OVER_MAX, ROUNDS_QUEUED, SLOTS_QUEUED};
 use crate::merge::{Merge, Merged};
@@ -75,10 +75,15 @@ pub(super) fn run(config: &CaptureConfig) -> Result<ExitCode, Failure> {
     books.analysis = merge.join().map_err(|_| Failure::Thread)?;
     let publisher = publisher.join().map_err(|_| Failure::Thread)?;
     let mut reports = Vec::new();
+    let mut ended_by = None;
     for thread in threads {
         let (report, error) = thread.map_err(|_| Failure::Thread)?;
         reports.push(report);
-        books.ended_by(error);
+        ended_by = ended_by.or(error);
+    }
+    // all sockets lose an interface at the same time: it is told once
+    if let Some(error) = ended_by {
+        books.problem(error.to_string());
     }
     books.read_live(&config.interface, reports);
     books.conclude(publisher, &config.shared)
@@ -157,13 +162,4 @@ fn start_merge(
         drop(rounds.send(merge.round(Vec::new(), clock, true)));
         merge.counters()
     })
-}
-
-impl Books {
-    /// The interface is gone, or can't be read any more.
-    fn ended_by(&mut self, error: Option<ReadError>) {
-        if let Some(error) = error {
-            self.problem(error.to_string());
-        }
-    }
 }

@@ -51,7 +51,8 @@ pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
     let publisher = publisher.join().map_err(|_| Failure::Thread)?;
     progress.finish();
     books.read_files(config, &files, reader.summary(&files));
-    if !to_the_end {
+    // an output that can't be written ends the run too, and says so itself
+    if !to_the_end && publisher.failure.is_none() {
         let read = files.counters.frames;
         books.problem(format!("stopped before the end of the input, after {read} frames"));
     }

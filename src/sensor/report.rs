@@ -101,6 +101,8 @@ pub(super) struct Books {
     /// What could not be read: where, and why.
     problems: Vec<String>,
     reached_budget: bool,
+    /// There are frames, and none could be read.
+    nothing_read: bool,
     /// An equation does not hold.
     faulty: bool,
     /// Lines that the queue to the merge had no room for.
@@ -124,6 +126,7 @@ impl Books {
             given_up: BTreeMap::new(),
             problems: Vec::new(),
             reached_budget: false,
+            nothing_read: false,
             faulty: false,
             lines_dropped: 0,
             segments_dropped: 0,
@@ -143,6 +146,12 @@ impl Books {
     pub(super) fn read_files(&mut self, config: &ReplayConfig, files: &Files, read: Read) {
         self.inputs = config.files.iter().map(|path| path.display().to_string()).collect();
         self.problems = files.problems().iter().map(ToString::to_string).collect();
+        let unread = read.wire.undecodable_unknown_link_type;
+        if unread > 0 {
+            let unknown = files.link_types().filter(|(link, _)| !wire::reads(*link));
+            self.problems.extend(unknown.map(|(_, problem)| problem.to_string()));
+        }
+        self.nothing_read = unread > 0 && unread == read.frames;
         files.counters.each(|name, count| drop(self.capture.insert(name.to_owned(), count.into())));
         self.read = read;
     }
@@ -251,7 +260,7 @@ impl Books {
             || self.lines_dropped + self.segments_dropped > 0
             || self.read.kernel_dropped > 0
             || self.reached_budget;
-        Ok(ExitCode::from(u8::from(lossy)))
+        Ok(ExitCode::from(if self.nothing_read { 2 } else { u8::from(lossy) }))
     }
 
     /// Each holds exactly at the end of every run.

@@ -9,7 +9,7 @@ use crate::capture::LinkType;
 /// Ethernet, which has a short way of its own.
 pub(super) const ETHERNET: LinkType = LinkType(1);
 
-/// All link types that are read here, for the tests that try each of them.
+/// All link types that are read here.
 pub(super) const KNOWN: &[u32] = &[
     0, 1, 6, 9, 10, 12, 14, 50, 51, 100, 101, 104, 105, 107, 108, 109, 113, 117, 119, 122, 123, 127, 129,
     138, 163, 166, 192, 204, 228, 229, 239, 240, 241, 242, 276, 281, 282, 283, 284,

@@ -1,6 +1,6 @@
 //! A mirror port of network namespaces (`mirror.sh`), traffic for it (`traffic.py`), and tcpdump beside the sensor.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -17,7 +17,7 @@ impl Mirror {
     pub(crate) fn up(name: &str) -> Option<Self> {
         let ready = script(&["ready"]);
         if let Err(reason) = ready {
-            eprintln!("skipped: {reason}");
+            say(&format!("SKIPPED: {reason}"));
             return None;
         }
         let name = format!("{name}{}", std::process::id() % 1_000_000);
@@ -138,9 +138,14 @@ pub(crate) fn has(tool: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).stdout(Stdio::null()).status();
     let found = found.is_ok_and(|status| status.success());
     if !found {
-        eprintln!("skipped: no {tool}");
+        say(&format!("SKIPPED: no {tool}"));
     }
     found
+}
+
+/// Says something past the test runner, which swallows what passing tests print.
+fn say(text: &str) {
+    writeln!(std::io::stderr(), "{text}").expect("standard error is open");
 }
 
 fn script(words: &[&str]) -> Result<String, String> {

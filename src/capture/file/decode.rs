@@ -6,6 +6,7 @@ use super::block::Located;
 use super::pcap::{self, Pcap};
 use super::pcapng::{self, Pcapng};
 use super::problem::{Fault, Part};
+use crate::capture::LinkType;
 use crate::time::Timestamp;
 
 /// What a decoder found at a place. Each length counts from there.
@@ -83,6 +84,15 @@ impl Decoder {
         match self {
             Self::Pcap(pcap) => pcap.packet(bytes, at).map(|(located, end)| (Some(located.time), end)),
             Self::Pcapng(pcapng) => pcapng.peek(bytes, at),
+            Self::Unknown => None,
+        }
+    }
+
+    /// The link type that the header which was just read gives to frames behind it.
+    pub(super) fn described(&self) -> Option<LinkType> {
+        match self {
+            Self::Pcap(pcap) => Some(pcap.link()),
+            Self::Pcapng(pcapng) => pcapng.described(),
             Self::Unknown => None,
         }
     }

@@ -77,6 +77,11 @@ impl Pcap {
         Some(Ok(Self { order, link, unit_ns, packet_header, captured_max, lengths }))
     }
 
+    /// How to read the first header of all frames.
+    pub(super) const fn link(&self) -> LinkType {
+        self.link
+    }
+
     /// The packet at `at`, and where the next one begins, if all of it is there and sound.
     #[inline]
     pub(super) fn packet(&self, bytes: &[u8], at: usize) -> Option<(Located, usize)> {

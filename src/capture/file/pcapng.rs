@@ -10,6 +10,7 @@ use super::block::Located;
 use super::decode::{Order, Skipped, Step, u16_at, u32_at};
 use super::interface::Interface;
 use super::problem::{Fault, Part};
+use crate::capture::LinkType;
 use crate::limits;
 use crate::time::Timestamp;
 
@@ -73,6 +74,11 @@ impl Pcapng {
             len: captured,
         };
         Some((located, end))
+    }
+
+    /// The link type of the interface that was described last.
+    pub(super) fn described(&self) -> Option<LinkType> {
+        self.interfaces.last().map(|interface| interface.link)
     }
 
     /// The block at `at`.

@@ -86,6 +86,8 @@ pub enum Fault {
     },
     /// More secrets than are kept; those from here on are left out.
     Secrets,
+    /// Frames of a link type that nobody here can read.
+    LinkType(LinkType),
 }
 
 /// A part of a capture file.
@@ -198,6 +200,9 @@ impl Display for Fault {
                     out,
                     "more than {limit} MiB of TLS secrets; the rest is left out, give them by key log"
                 )
+            }
+            Self::LinkType(LinkType(link)) => {
+                write!(out, "frames of link type {link}, which is not known, are left out")
             }
         }
     }

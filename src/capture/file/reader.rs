@@ -12,6 +12,7 @@ use super::decode::{Decoder, Skipped, Step};
 use super::input::Stream;
 use super::problem::{Fault, Part, Problem};
 use super::{Counters, Secrets};
+use crate::capture::LinkType;
 use crate::limits;
 use crate::time::Timestamp;
 
@@ -19,6 +20,8 @@ use crate::time::Timestamp;
 #[derive(Default)]
 pub(super) struct Books {
     pub(super) problems: Vec<Problem>,
+    /// Where a file first names a link type, as what would be said if that were not known.
+    pub(super) links: Vec<Problem>,
     pub(super) secrets: Vec<Secrets>,
     secrets_bytes: usize,
     pub(super) pool: Pool,
@@ -75,6 +78,7 @@ struct Ahead {
 struct Said {
     interface: bool,
     secrets: bool,
+    links: [Option<LinkType>; limits::LINK_TYPES_TOLD_MAX],
 }
 
 impl Reader {
@@ -115,6 +119,9 @@ impl Reader {
                 }
                 Step::Skip(len, what) => {
                     count_skipped(counters, what);
+                    if what == Skipped::Head {
+                        self.note_link(books);
+                    }
                     if what == Skipped::Secrets {
                         self.leave_out_secrets(counters, books);
                     }
@@ -282,6 +289,19 @@ impl Reader {
     fn complain(&self, what: Fault, at: usize, books: &mut Books) {
         let offset = Some(self.base + at as u64);
         books.problems.push(Problem { input: self.path.clone(), offset, unpacked: self.stream.packed, what });
+    }
+
+    fn note_link(&mut self, books: &mut Books) {
+        let Some(link) = self.decoder.described().filter(|link| !self.said.links.contains(&Some(*link)))
+        else {
+            return;
+        };
+        if let Some(free) = self.said.links.iter_mut().find(|said| said.is_none()) {
+            *free = Some(link);
+            let (offset, unpacked) = (Some(self.base + self.at as u64), self.stream.packed);
+            let what = Fault::LinkType(link);
+            books.links.push(Problem { input: self.path.clone(), offset, unpacked, what });
+        }
     }
 
     fn keep_secrets(

@@ -48,6 +48,12 @@ pub(super) fn name_of(socket: BorrowedFd<'_>) -> Option<String> {
     kernel::interface_name(u32::try_from(index).ok()?)
 }
 
+/// Whether a packet socket is bound to the loopback.
+pub(super) fn is_loopback(socket: BorrowedFd<'_>) -> bool {
+    let flags = name_of(socket).and_then(|name| kernel::interface_flags(socket, &name).ok());
+    flags.is_some_and(|flags| flags & libc::IFF_LOOPBACK != 0)
+}
+
 fn of_flags(socket: BorrowedFd<'_>, name: &str) -> Interface {
     match kernel::interface_flags(socket, name) {
         Ok(flags) if flags & libc::IFF_UP != 0 => Interface::Up,

@@ -8,7 +8,7 @@
 use memchr::memchr;
 
 use crate::call::{Anomalies, HeaderSpan, Span};
-use crate::http::sniff::{Sniffed, begins_request, is_known_method, sniff};
+use crate::http::sniff::{Sniffed, begins_request, sniff};
 use crate::limits::HEADER_LINES_MAX;
 
 /// Which messages a direction sends.
@@ -297,7 +297,8 @@ impl Lines {
     /// a target that only HTTP has: other protocols have commands of that form.
     fn may_lack_version(&self, method: &[u8], target: &[u8]) -> bool {
         self.simple_allowed
-            && is_known_method(method)
+            && method.len() >= 3
+            && method.iter().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-'))
             && memchr(b' ', target).is_none()
             && (target.starts_with(b"/") || has_prefix(target, b"http://") || has_prefix(target, b"HTTP/"))
     }
@@ -365,9 +366,9 @@ impl Lines {
             _ => self.odd_name(line),
         };
         let raw_value = line.get(value_at..).unwrap_or_default();
+        let blanks = raw_value.iter().position(|byte| !is_blank(*byte)).unwrap_or(raw_value.len());
         let value = without_blanks(raw_value);
-        let blanks = raw_value.iter().take_while(|byte| is_blank(**byte)).count();
-        let value_from = from + value_at + blanks.min(raw_value.len() - value.len());
+        let value_from = from + value_at + blanks;
         self.note_framing(name, value);
         if self.headers.len() < HEADER_LINES_MAX {
             self.headers.push(HeaderSpan {
@@ -390,7 +391,8 @@ impl Lines {
             }
         };
         let raw_name = line.get(..name_end).unwrap_or_default();
-        let name = without_blanks(raw_name);
+        let blanks = raw_name.iter().rev().take_while(|byte| is_blank(**byte)).count();
+        let name = raw_name.get(..raw_name.len() - blanks).unwrap_or_default();
         if name.len() != raw_name.len() {
             self.anomalies.insert(Anomalies::SPACE_BEFORE_COLON);
         }
@@ -532,7 +534,7 @@ fn survey(bytes: &[u8]) -> (u8, u32) {
             escaped |= tab | u8::from(byte == b'"') | u8::from(byte == b'\\') | (byte >> 7);
             returns += u8::from(byte == b'\r');
         }
-        odd |= (control & 1) * CONTROL | (escaped & 1) * ESCAPED;
+        odd |= ((control & 1) * CONTROL) | ((escaped & 1) * ESCAPED);
         cr += u32::from(returns);
     }
     (odd, cr)

@@ -37,8 +37,9 @@ impl Patience {
         (self.since, self.progress) = (now(), progress);
     }
 
-    pub(super) fn look(&mut self, progress: u64) -> Verdict {
-        self.look_at(progress, now())
+    /// `hurried`: somebody asked for the end, so there is less time.
+    pub(super) fn look(&mut self, progress: u64, hurried: bool) -> Verdict {
+        self.look_at(progress, hurried, now())
     }
 
     /// Forgets that the waiting was said; tells whether it was.
@@ -46,13 +47,14 @@ impl Patience {
         std::mem::take(&mut self.said)
     }
 
-    fn look_at(&mut self, progress: u64, at: Instant) -> Verdict {
+    fn look_at(&mut self, progress: u64, hurried: bool, at: Instant) -> Verdict {
         if progress != self.progress {
             (self.since, self.progress) = (at, progress);
             return if self.said { Verdict::Resumed } else { Verdict::Wait };
         }
         let waited = at.saturating_duration_since(self.since);
-        if waited >= self.timeout {
+        let hurry = Duration::from_millis(limits::KAFKA_STOPPED_MS);
+        if waited >= if hurried { self.timeout.min(hurry) } else { self.timeout } {
             return Verdict::Over(waited);
         }
         if !self.said && waited >= Duration::from_millis(limits::KAFKA_SILENCE_MS) {
@@ -77,13 +79,24 @@ mod tests {
         let mut patience = Patience::new(Duration::from_secs(10));
         let start = patience.since;
         let after = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(patience.look_at(0, after(1)), Verdict::Wait);
-        assert_eq!(patience.look_at(0, after(3)), Verdict::Say);
-        assert_eq!(patience.look_at(0, after(9)), Verdict::Wait);
-        assert_eq!(patience.look_at(5, after(9)), Verdict::Resumed);
+        assert_eq!(patience.look_at(0, false, after(1)), Verdict::Wait);
+        assert_eq!(patience.look_at(0, false, after(3)), Verdict::Say);
+        assert_eq!(patience.look_at(0, false, after(9)), Verdict::Wait);
+        assert_eq!(patience.look_at(5, false, after(9)), Verdict::Resumed);
         assert!(patience.quiet() && !patience.quiet());
-        assert_eq!(patience.look_at(5, after(18)), Verdict::Say);
-        assert_eq!(patience.look_at(5, after(19)), Verdict::Over(Duration::from_secs(10)));
+        assert_eq!(patience.look_at(5, false, after(18)), Verdict::Say);
+        assert_eq!(patience.look_at(5, false, after(19)), Verdict::Over(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn whoever_is_asked_to_end_waits_less() {
+        let mut patience = Patience::new(Duration::from_secs(60));
+        let start = patience.since;
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(patience.look_at(0, true, after(1)), Verdict::Wait);
+        assert_eq!(patience.look_at(1, true, after(4)), Verdict::Wait);
+        assert_eq!(patience.look_at(1, false, after(20)), Verdict::Say);
+        assert_eq!(patience.look_at(1, true, after(20)), Verdict::Over(Duration::from_secs(16)));
     }
 
     #[test]
@@ -91,7 +104,7 @@ mod tests {
         let mut patience = Patience::new(Duration::from_secs(10));
         let start = patience.since;
         for second in 1..100 {
-            let verdict = patience.look_at(second / 9, start + Duration::from_secs(second));
+            let verdict = patience.look_at(second / 9, false, start + Duration::from_secs(second));
             assert!(!matches!(verdict, Verdict::Over(_)), "{second}");
         }
     }
