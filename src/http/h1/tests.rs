@@ -84,7 +84,6 @@ fn what_is_no_head_is_none() {
     for text in [
         "HTTP/1.1 20 OK\r\n\r\n",
         "HTTP/1.1 2000 OK\r\n\r\n",
-        "HTTP/2.0 200 OK\r\n\r\n",
         "HTTP/1.1200 OK\r\n\r\n",
     ] {
         assert_eq!(read(Kind::Response, text.as_bytes()).0, Progress::NotHttp, "{text:?}");
