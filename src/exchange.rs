@@ -117,6 +117,8 @@ pub struct Exchange {
     interim: bool,
     /// Responses may be hidden since the last one that was paired.
     uncertain: bool,
+    /// A response stood alone since the last one that was paired.
+    unordered: bool,
     /// Whether hidden requests may wait for their answers.
     hidden: Debt,
     /// Interim responses came since the last one that was none.
@@ -140,6 +142,7 @@ impl Exchange {
             alone: None,
             interim: false,
             uncertain: !server_known,
+            unordered: false,
             hidden: if hidden == Some(Causes::GAP_IN_REQUEST) { Debt::Certain } else { Debt::None },
             interims: false,
             pipelines: false,
@@ -317,8 +320,8 @@ impl Exchange {
             && !self.uncertain
             && matches!(self.queue.back(), Some(Entry::Hidden(_)));
         asked.request_body = desk.wants(&asked.call, &asked.call.request);
-        self.pipelines |=
-            matches!(self.queue.back(), Some(Entry::Asked(before)) if before.is_pipelined_with(&asked));
+        let before = self.queue.iter().rev().find_map(Entry::asked);
+        self.pipelines |= before.is_some_and(|before| before.is_pipelined_with(&asked));
         self.queue.push_back(Entry::Asked(asked));
         expect
     }
@@ -401,8 +404,10 @@ impl Exchange {
             None if self.uncertain => call.causes.insert(Causes::GAP_IN_REQUEST),
             None => call.anomalies.insert(Anomalies::UNSOLICITED_RESPONSE),
         }
-        // it may have answered any request that waits: their order alone says nothing any more
-        self.uncertain |= self.queue.iter().any(|entry| matches!(entry, Entry::Asked(_)));
+        // it may have answered a request whose end is not known: their order alone says nothing any more. Where it
+        // could be one of two that are known, the order of the others still counts.
+        self.unordered |= self.queue.iter().any(|entry| entry.asked().is_some())
+            && !self.queue.iter().filter_map(Entry::asked).any(|asked| asked.ends_at(place.ack));
         asked.request_open = false;
         asked.answer = Answer::Open;
         self.alone = Some(asked);

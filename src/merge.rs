@@ -3,6 +3,9 @@
 //! Every worker answers every round with exactly one batch, so there is no watermark to wait for and no deadlock.
 //! Lines are sorted by when they were told; that does not depend on how many workers there are.
 
+#[cfg(test)]
+mod tests;
+
 use crate::analysis::{Analysis, Emitted, Labels};
 use crate::time::Timestamp;
 use crate::worker::{Emission, Lines};

@@ -4,9 +4,6 @@
 //! lines, perhaps empty, so that the merge never waits for a watermark. A flow on which the sensor itself fails is
 //! lost and counted; the worker goes on.
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -311,6 +308,12 @@ impl Worker {
     /// Lines told since they were last taken, for a caller that feeds segments one by one.
     pub fn swap_lines(&mut self, lines: Lines) -> Lines {
         std::mem::replace(&mut self.office.lines, lines)
+    }
+
+    /// Stands for a mistake in the layers above: they fail on chunks of this kind of that port's flow.
+    #[cfg(test)]
+    pub(crate) fn fail_on(&mut self, port: u16, chunk: Chunk<'static>) {
+        self.office.fail_on = Some((port, chunk));
     }
 
     /// The memory budget was reached.

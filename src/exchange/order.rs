@@ -18,6 +18,13 @@ pub(super) enum Entry {
 }
 
 impl Entry {
+    pub(super) fn asked(&self) -> Option<&Asked> {
+        match self {
+            Self::Asked(asked) => Some(asked),
+            Self::Hidden(_) => None,
+        }
+    }
+
     pub(super) const fn hidden(&self) -> Option<Causes> {
         match self {
             Self::Hidden(cause) => Some(*cause),
@@ -209,6 +216,11 @@ impl Asked {
             && self.place.ack.is_none_or(|heard| place.offset >= heard)
     }
 
+    /// The request ends exactly where a response acknowledges.
+    pub(super) fn ends_at(&self, ack: Option<u64>) -> bool {
+        self.end.is_some() && self.end == ack
+    }
+
     /// Asked without having heard anything since this one was.
     pub(super) fn is_pipelined_with(&self, next: &Self) -> bool {
         self.answer == Answer::Awaited && self.place.ack.is_some() && self.place.ack == next.place.ack
@@ -224,6 +236,7 @@ impl Exchange {
         emit: &mut impl FnMut(Finished<'_>),
     ) -> bool {
         if !self.uncertain
+            && !self.unordered
             && let Some(Entry::Asked(front)) = self.queue.front()
         {
             return front.may_be_answered_at(place);
@@ -236,7 +249,7 @@ impl Exchange {
                 self.emit(desk, asked, emit);
             }
         }
-        self.uncertain = false;
+        (self.uncertain, self.unordered) = (false, false);
         true
     }
 
@@ -255,7 +268,10 @@ impl Exchange {
         let mut before = self.queue.iter().take(index);
         let other = before.any(|entry| match entry {
             Entry::Asked(asked) => {
-                !self.uncertain || !waited || self.pipelines || asked.is_pipelined_with(found)
+                !(self.uncertain || self.unordered)
+                    || !waited
+                    || self.pipelines
+                    || asked.is_pipelined_with(found)
             }
             Entry::Hidden(_) => !waited || self.pipelines || found.follows_hidden || owed,
         });

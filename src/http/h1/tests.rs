@@ -78,22 +78,10 @@ fn a_head_that_is_too_long_is_named() {
 
 #[test]
 fn what_is_no_head_is_none() {
-    for text in [
-        "GET/ HTTP/1.1\r\n\r\n",
-        "G@T / HTTP/1.1\r\n\r\n",
-        "GET / HTTP/2.0\r\n\r\n",
-        "GET  HTTP/1.1\r\n\r\n",
-        "\x16\x03\x01",
-    ] {
+    for text in ["GET/ HTTP/1.1\r\n\r\n", "G@T / HTTP/1.1\r\n\r\n", "GET  HTTP/1.1\r\n\r\n", "\x16\x03\x01"] {
         assert_eq!(read(Kind::Request, text.as_bytes()).0, Progress::NotHttp, "{text:?}");
     }
-    for text in [
-        "HTTP/1.1 20 OK\r\n\r\n",
-        "HTTP/1.1 2000 OK\r\n\r\n",
-        "HTTP/1.1 099 OK\r\n\r\n",
-        "HTTP/2.0 200 OK\r\n\r\n",
-        "HTTP/1.1200 OK\r\n\r\n",
-    ] {
+    for text in ["HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1200 OK\r\n\r\n"] {
         assert_eq!(read(Kind::Response, text.as_bytes()).0, Progress::NotHttp, "{text:?}");
     }
 }

@@ -4,11 +4,16 @@ mod failure;
 mod seam;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::*;
-use crate::analysis::{Analysis, Settings};
-use crate::merge::{Merge, Merged};
-use crate::record::Redaction;
+use crate::analysis::Settings;
+use crate::capture::file::Block;
+use crate::credential::Fingerprinter;
+use crate::flow::Stamp;
+use crate::record::{Redaction, Writer};
+use crate::wire::{FlowKey, TcpFlags};
+use crate::worker::{Counters, Duties, Line, Packed, Segments, Worker};
 
 /// A segment, and the payload that goes with it.
 #[derive(Clone)]

@@ -1,7 +1,7 @@
 //! The seam of the analysis: it finds the same in the records of real calls as it finds in the calls themselves.
 
 use super::*;
-use crate::analysis::{Emitted, Labels};
+use crate::analysis::{Emitted, Labels, Observation};
 use crate::capture::file::Files;
 use crate::limits::FRAGMENT_BYTES_MAX;
 use crate::record::{SecretFinder, parse};

@@ -1,7 +1,8 @@
 //! The sensor fails on one flow: that flow is lost and counted, all others are told as ever.
 
 use super::*;
-use crate::flow::{Data, End};
+use crate::analysis::Observation;
+use crate::flow::{Chunk, Data, End, EndReason};
 
 const DATA: Chunk<'static> =
     Chunk::Data(Data { offset: 0, bytes: b"", time: Timestamp::ZERO, ack: None, boundary: false });
@@ -40,7 +41,7 @@ fn the_other_flows_are_told_as_ever() {
         let mut sound = [worker(Redaction::None)];
         let expected = lines_without(rounds(&mut sound, &frames, 16), 20_003);
         let mut failing = [worker(Redaction::None)];
-        failing[0].office.fail_on = Some((20_003, at));
+        failing[0].fail_on(20_003, at);
         let told = lines_without(rounds(&mut failing, &frames, 16), 20_003);
         assert_eq!(told.len(), 28);
         assert_eq!(told, expected);
@@ -53,7 +54,7 @@ fn the_other_flows_are_told_as_ever() {
 #[test]
 fn bodies_are_inspected_after_a_failure() {
     let mut failing = [worker(Redaction::None)];
-    failing[0].office.fail_on = Some((20_000, DATA));
+    failing[0].fail_on(20_000, DATA);
     let answers = rounds(&mut failing, &frames(4), 8);
     let lines = answers.into_iter().flatten();
     let observations: Vec<Observation> = lines.flat_map(|lines| lines.observations).collect();
@@ -74,7 +75,7 @@ fn a_failure_at_a_deadline_is_one_too() {
     let (stamp, ordinal) = (late.packed.stamp, late.packed.ordinal);
     frames.extend(other.map(|frame| Frame { packed: Packed { stamp, ordinal, ..frame.packed }, ..frame }));
     let mut failing = [worker(Redaction::None)];
-    failing[0].office.fail_on = Some((20_001, END));
+    failing[0].fail_on(20_001, END);
     rounds(&mut failing, &frames, 8);
     let (calls, bytes) = books(&failing);
     assert_eq!((calls.flows_failed, calls.calls_complete), (1, 12));
