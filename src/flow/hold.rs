@@ -179,7 +179,7 @@ mod tests {
         let mut hold = Hold::default();
         assert_eq!(hold.put(piece(10, b"bbb", 0)), Put::default());
         assert_eq!(hold.put(piece(16, b"dd", 0)), Put::default());
-        let put = hold.put(piece(8, b"aaXXXcccXXee", 0));
+        let put = hold.put(piece(8, b"aa???ccc??ee", 0));
         assert_eq!(put, Put { duplicate: 5, rewritten: true });
         assert_eq!(hold.bytes(), 12);
         let all: Vec<u8> = drain(&mut hold).into_iter().flat_map(|(_, bytes, _)| bytes).collect();
