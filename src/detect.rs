@@ -48,6 +48,15 @@ pub struct Baseline {
     pub since: Option<Timestamp>,
 }
 
+impl Baseline {
+    /// A share of its calls that was `before` until then, and is all of this one; absent where nothing was known.
+    pub(crate) fn compared(&self, name: &'static str, before: u64) -> Option<Compared> {
+        let since = self.since.filter(|_| self.calls > 0)?;
+        let usual = (before as f64 / self.calls as f64).min(1.0);
+        Some(Compared { name, usual, observed: 1.0, n: self.calls, since })
+    }
+}
+
 /// What a detector says of one call.
 #[derive(Clone, Debug)]
 pub enum Report {

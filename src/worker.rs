@@ -56,6 +56,29 @@ pub struct Packed {
     pub len: u32,
 }
 
+impl Packed {
+    /// A segment whose frame came at `stamp` as number `ordinal`; its payload is handed on beside it.
+    #[inline]
+    #[must_use]
+    pub fn new(stamp: Stamp, ordinal: u64, hash: u64, interface: u32, segment: &Segment<'_>) -> Self {
+        Self {
+            stamp,
+            ordinal,
+            hash,
+            flow: segment.flow,
+            direction: segment.direction,
+            flags: segment.flags,
+            block: 0,
+            seq: segment.seq,
+            ack: segment.ack,
+            missing: segment.missing,
+            interface,
+            start: 0,
+            len: segment.payload.len() as u32,
+        }
+    }
+}
+
 /// The segments of one round for one worker.
 #[derive(Debug, Default)]
 pub struct Segments {

@@ -10,7 +10,7 @@ use super::{Baseline, Detector, Report, Rule, Scope, Signal, class_words, has_wo
 use crate::analysis::{Labels, Observation};
 use crate::call::Leaf;
 use crate::limits::{DETECTOR_FIELDS_MAX, FIELD_VALUES_MAX};
-use crate::record::finding::{Compared, Evidence, Fact, Severity};
+use crate::record::finding::{Evidence, Fact, Severity};
 use crate::sensitive::name;
 use crate::sensitive::secret::{Certainty, Class};
 
@@ -229,13 +229,7 @@ fn signal(
             place: format!("request {}", leaf.at),
             value_masked: leaf.masked.clone(),
         }],
-        baseline: baseline.since.filter(|_| baseline.calls > 0).map(|since| Compared {
-            name: "share of calls with a credential in the URL",
-            usual: (before as f64 / baseline.calls as f64).min(1.0),
-            observed: 1.0,
-            n: baseline.calls,
-            since,
-        }),
+        baseline: baseline.compared("share of calls with a credential in the URL", before),
         facts: [
             fact("place of the credential", "a header", leaf.at.clone()),
             fact("how it is known", "no secret in the URL", judged.how.to_owned()),

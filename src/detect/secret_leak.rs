@@ -10,7 +10,7 @@ use super::{Baseline, Detector, Report, Rule, Scope, Signal, class_words, has_wo
 use crate::analysis::{Labels, Observation};
 use crate::call::Leaf;
 use crate::limits::{DETECTOR_FIELDS_MAX, FIELD_VALUES_MAX};
-use crate::record::finding::{Compared, Evidence, Fact, Severity};
+use crate::record::finding::{Evidence, Fact, Severity};
 use crate::sensitive::secret::{Certainty, Class};
 
 /// The rule.
@@ -280,13 +280,7 @@ fn signal(
         title: format!("{} stands in answers of {}", found.what, operation_text(call, labels)),
         client: None,
         evidence: std::iter::once(found.leaf).chain(found.secret).map(evidence).collect(),
-        baseline: baseline.since.filter(|_| baseline.calls > 0).map(|since| Compared {
-            name: "share of answers with a secret",
-            usual: (before as f64 / baseline.calls as f64).min(1.0),
-            observed: 1.0,
-            n: baseline.calls,
-            since,
-        }),
+        baseline: baseline.compared("share of answers with a secret", before),
         facts: [
             fact("how it is known", "no secret in answers", found.how.to_owned()),
             fact("place", "none", field_of(found.leaf)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::text::json;
 use crate::time::Timestamp;
 
 /// The current state of one operation.
@@ -97,11 +98,7 @@ pub fn write(endpoint: &Endpoint, sensor: &str, out: &mut Vec<u8>) {
         clients: endpoint.clients,
         clients_estimated: endpoint.clients_estimated.then_some(true),
     };
-    let start = out.len();
-    // Writing plain data to memory can't fail; if it did, half a record would be worse than none.
-    if serde_json::to_writer(&mut *out, &line).is_err() {
-        out.truncate(start);
-    }
+    json(out, &line);
 }
 
 #[derive(Serialize)]

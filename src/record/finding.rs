@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::text::json;
 use crate::time::Timestamp;
 
 /// How bad it is if it is true.
@@ -156,11 +157,7 @@ pub fn write(finding: &Finding, sensor: &str, out: &mut Vec<u8>) {
         calls: finding.calls.iter().map(|call| hex(*call)).collect(),
         incident: hex(finding.incident),
     };
-    let start = out.len();
-    // Writing plain data to memory can't fail; if it did, half a record would be worse than none.
-    if serde_json::to_writer(&mut *out, &line).is_err() {
-        out.truncate(start);
-    }
+    json(out, &line);
 }
 
 #[derive(Serialize)]

@@ -43,6 +43,15 @@ pub fn number(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(text.get(at..).unwrap_or_default());
 }
 
+/// Appends a value as serde writes it: for records of which there are few.
+pub fn json(out: &mut Vec<u8>, value: &impl serde::Serialize) {
+    let start = out.len();
+    // Writing plain data to memory can't fail; if it did, half a record would be worse than none.
+    if serde_json::to_writer(&mut *out, value).is_err() {
+        out.truncate(start);
+    }
+}
+
 /// Hexadecimal digits, lower case, as many as `N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hex<const N: usize>([u8; N]);

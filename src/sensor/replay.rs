@@ -126,22 +126,9 @@ impl Reader {
             let (Some(batch), Some(current)) = (batches.get_mut(owner), current.get_mut(owner)) else {
                 return;
             };
-            let (index, start) = place(batch, current, block, &segment);
-            batch.segments.push(Packed {
-                stamp,
-                ordinal,
-                hash,
-                flow: segment.flow,
-                direction: segment.direction,
-                flags: segment.flags,
-                block: index,
-                seq: segment.seq,
-                ack: segment.ack,
-                missing: segment.missing,
-                interface,
-                start,
-                len: segment.payload.len() as u32,
-            });
+            let (block, start) = place(batch, current, block, &segment);
+            let packed = Packed::new(stamp, ordinal, hash, interface, &segment);
+            batch.segments.push(Packed { block, start, ..packed });
         });
     }
 

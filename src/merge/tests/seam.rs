@@ -21,21 +21,8 @@ fn observed(capture: &'static [u8], redaction: Redaction) -> Vec<(Observation, V
         ordinal += 1;
         clock = clock.max(frame.time);
         wire.push(clock, &frame, |segment| {
-            let packed = Packed {
-                stamp: Stamp { time: frame.time, clock },
-                ordinal,
-                hash: segment.flow.hash(9),
-                flow: segment.flow,
-                direction: segment.direction,
-                flags: segment.flags,
-                block: 0,
-                seq: segment.seq,
-                ack: segment.ack,
-                missing: segment.missing,
-                interface: frame.interface,
-                start: 0,
-                len: segment.payload.len() as u32,
-            };
+            let stamp = Stamp { time: frame.time, clock };
+            let packed = Packed::new(stamp, ordinal, segment.flow.hash(9), frame.interface, &segment);
             worker.segment(&packed, segment.payload);
         });
     }

@@ -14,7 +14,7 @@ use crate::limits::{FRAGMENT_BYTES_MAX, LINES_BEHIND_BYTES_MAX, REPORT_NS};
 use crate::sensor::pipeline::{Answered, stopped};
 use crate::sensor::report::WorkerBooks;
 use crate::time::Timestamp;
-use crate::wire::{Direction, Segment, Wire};
+use crate::wire::{Direction, Wire};
 use crate::worker::{Lines, Packed, Worker};
 
 /// What connects a listener with the other threads.
@@ -210,7 +210,9 @@ fn take(
     read.first = read.first.or(Some(frame.time));
     *clock = (*clock).max(frame.time);
     wire.push(*clock, frame, |segment| {
-        let packed = pack(*clock, desk.heard.read.frames, frame, &segment, desk.seed);
+        let (ordinal, hash) = (desk.heard.read.frames, segment.flow.hash(desk.seed));
+        let stamp = Stamp { time: frame.time, clock: *clock };
+        let packed = Packed::new(stamp, ordinal, hash, frame.interface, &segment);
         let flow = &segment.flow;
         let owner = fanout.flow_owner(flow.sender(Direction::Up), flow.sender(Direction::Down), others.len());
         match others.get(owner) {
@@ -249,22 +251,4 @@ fn push(worker: &mut Worker, clock: &mut Timestamp, packed: &Packed, payload: &[
     *clock = (*clock).max(packed.stamp.time);
     let stamp = Stamp { clock: *clock, ..packed.stamp };
     worker.live_segment(&Packed { stamp, ..*packed }, payload);
-}
-
-fn pack(clock: Timestamp, ordinal: u64, frame: &Frame<'_>, segment: &Segment<'_>, seed: u64) -> Packed {
-    Packed {
-        stamp: Stamp { time: frame.time, clock },
-        ordinal,
-        hash: segment.flow.hash(seed),
-        flow: segment.flow,
-        direction: segment.direction,
-        flags: segment.flags,
-        block: 0,
-        seq: segment.seq,
-        ack: segment.ack,
-        missing: segment.missing,
-        interface: frame.interface,
-        start: 0,
-        len: segment.payload.len() as u32,
-    }
 }
