@@ -213,7 +213,7 @@ impl Exchange {
             HttpEvent::Head(head) => self.ask(context, desk, &head, emit),
             HttpEvent::Body { bytes, .. } => {
                 if let Some(Entry::Asked(asked)) = self.queue.back_mut() {
-                    asked.keep_request_body(bytes, &mut self.held_bytes);
+                    self.held_bytes += asked.keep_request_body(bytes);
                 }
                 Expect::Framing
             }
@@ -254,7 +254,7 @@ impl Exchange {
             HttpEvent::Head(head) => return self.answer(context, desk, &head, emit),
             HttpEvent::Body { bytes, .. } => {
                 if let Some(asked) = answering(&mut self.queue, &mut self.alone) {
-                    asked.keep_response_body(bytes, &mut self.held_bytes);
+                    self.held_bytes += asked.keep_response_body(bytes);
                 }
             }
             HttpEvent::Missing { .. } => {
@@ -441,7 +441,7 @@ impl Exchange {
 
     fn emit(&mut self, desk: &mut Desk, mut asked: Box<Asked>, emit: &mut impl FnMut(Finished<'_>)) {
         self.calls += 1;
-        self.held_bytes = self.held_bytes.saturating_sub(asked.body_bytes() + head_memory(&asked.call));
+        self.held_bytes = self.held_bytes.saturating_sub(asked.kept_bytes + head_memory(&asked.call));
         let (request_body, response_body) = (asked.request_body.take(), asked.response_body.take());
         emit(Finished {
             call: &mut asked.call,
@@ -553,15 +553,14 @@ const fn cause_of(cut: Cut, of_request: bool) -> Causes {
 }
 
 /// A body that is kept for inspection, or `None` once it is too long.
-fn keep(body: &mut Option<Vec<u8>>, bytes: &[u8], total: &mut usize) {
-    let Some(kept) = body else { return };
+fn keep(body: &mut Option<Vec<u8>>, bytes: &[u8]) -> usize {
+    let Some(kept) = body else { return 0 };
     if kept.len() + bytes.len() > BODY_INSPECTED_BYTES_MAX {
-        *total -= kept.len().min(*total);
         *body = None;
-    } else {
-        kept.extend_from_slice(bytes);
-        *total += bytes.len();
+        return 0;
     }
+    kept.extend_from_slice(bytes);
+    bytes.len()
 }
 
 fn since(later: Option<Timestamp>, earlier: Timestamp) -> Option<u64> {

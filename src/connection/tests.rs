@@ -3,6 +3,7 @@
 mod conversations;
 mod gaps;
 mod looks;
+mod memory;
 mod pairing;
 mod splits;
 

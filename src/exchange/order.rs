@@ -67,6 +67,8 @@ pub(super) struct Asked {
     /// Hidden requests before it may wait for their answers.
     pub(super) follows_hidden: bool,
     wish: Wish,
+    /// Bytes of bodies that were kept since the call began, and that the memory books count.
+    pub(super) kept_bytes: usize,
     pub(super) request_body: Option<Vec<u8>>,
     pub(super) response_body: Option<Vec<u8>>,
 }
@@ -83,6 +85,7 @@ impl Asked {
             answer_may_be_lost: false,
             follows_hidden: false,
             wish: Wish::None,
+            kept_bytes: 0,
             request_body: None,
             response_body: None,
         }
@@ -108,7 +111,7 @@ impl Asked {
         (self.request_open, self.answer, self.answer_may_be_lost) = (true, Answer::Awaited, false);
         self.follows_hidden = false;
         self.wish = Wish::None;
-        (self.request_body, self.response_body) = (None, None);
+        (self.kept_bytes, self.request_body, self.response_body) = (0, None, None);
     }
 
     pub(super) fn note_method(&mut self, method: &[u8], upgrade: bool) {
@@ -137,17 +140,18 @@ impl Asked {
         !self.request_open && self.answer == Answer::Ended
     }
 
-    pub(super) fn body_bytes(&self) -> usize {
-        let length = |body: &Option<Vec<u8>>| body.as_ref().map_or(0, Vec::len);
-        length(&self.request_body) + length(&self.response_body)
+    /// Keeps bytes for inspection; returns how many it took, which stay in the books until the call is told.
+    pub(super) fn keep_request_body(&mut self, bytes: &[u8]) -> usize {
+        let kept = keep(&mut self.request_body, bytes);
+        self.kept_bytes += kept;
+        kept
     }
 
-    pub(super) fn keep_request_body(&mut self, bytes: &[u8], total: &mut usize) {
-        keep(&mut self.request_body, bytes, total);
-    }
-
-    pub(super) fn keep_response_body(&mut self, bytes: &[u8], total: &mut usize) {
-        keep(&mut self.response_body, bytes, total);
+    /// As [`Asked::keep_request_body`], of the response.
+    pub(super) fn keep_response_body(&mut self, bytes: &[u8]) -> usize {
+        let kept = keep(&mut self.response_body, bytes);
+        self.kept_bytes += kept;
+        kept
     }
 
     pub(super) fn end_request(&mut self, end: &MessageEnd) {

@@ -213,8 +213,13 @@ fn take(
         let (ordinal, hash) = (desk.heard.read.frames, segment.flow.hash(desk.seed));
         let stamp = Stamp { time: frame.time, clock: *clock };
         let packed = Packed::new(stamp, ordinal, hash, frame.interface, &segment);
-        let flow = &segment.flow;
-        let owner = fanout.flow_owner(flow.sender(Direction::Up), flow.sender(Direction::Down), others.len());
+        // what the kernel could see into reached its owner; the rest all reaches the first socket
+        let owner = if index == 0 && others.len() > 1 {
+            let (one, other) = (segment.flow.sender(Direction::Up), segment.flow.sender(Direction::Down));
+            fanout.flow_owner(one, other, others.len())
+        } else {
+            index
+        };
         match others.get(owner) {
             Some(owner_mail) if owner != index => {
                 let handed = HandedOver { packed, payload: segment.payload.to_vec() };
