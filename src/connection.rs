@@ -18,6 +18,7 @@ use crate::flow::{Chunk, Data, EndReason, Stamp};
 use crate::http::HttpEvent;
 use crate::http::h1::Side;
 use crate::http::h1::head::Kind;
+use crate::limits::TUNNELS_MAX;
 use crate::time::Timestamp;
 use crate::wire::{Direction, FlowKey, Segment};
 use look::{Look, Looked};
@@ -38,6 +39,8 @@ pub struct Connection {
     packets: [u64; 2],
     bytes: [u64; 2],
     calls: u64,
+    /// Tunnels that were entered, one in another.
+    tunnels: u32,
     anomalies: Anomalies,
 }
 
@@ -76,6 +79,7 @@ impl Connection {
             packets: [0; 2],
             bytes: [0; 2],
             calls: 0,
+            tunnels: 0,
             anomalies: Anomalies::EMPTY,
         }
     }
@@ -96,6 +100,15 @@ impl Connection {
     #[inline]
     pub const fn has_given_up(&self) -> bool {
         matches!(self.stage, Stage::GivenUp { .. })
+    }
+
+    /// Calls that were opened and not told yet.
+    #[must_use]
+    pub fn open_calls(&self) -> u64 {
+        match &self.stage {
+            Stage::Http(http) => http.exchange.open() as u64,
+            Stage::Looking(_) | Stage::GivenUp { .. } => 0,
+        }
     }
 
     /// Bytes of memory beside the struct itself.
@@ -175,6 +188,8 @@ impl Connection {
     ) -> Option<crate::call::Connection> {
         let late = match &mut self.stage {
             Stage::Http(http) => {
+                let Http { context, request, exchange, .. } = &mut **http;
+                request.conclude(&mut |event| exchange.request(context, desk, event, emit));
                 http.exchange.finish(desk, reason, emit);
                 self.calls += http.exchange.calls();
                 http.exchange.late_anomalies()
@@ -277,10 +292,10 @@ impl Connection {
     #[inline]
     fn doubt(&mut self) {
         if let Stage::Http(http) = &mut self.stage
-            && http.exchange.calls() == 0
-            && http.exchange.open() == 0
             && http.request.is_lost()
             && http.response.is_idle()
+            && http.exchange.calls() == 0
+            && http.exchange.open() == 0
         {
             let mut look = std::mem::take(&mut http.look);
             self.client = None;
@@ -294,33 +309,53 @@ impl Connection {
     /// After the answer to a CONNECT or to a wish for another protocol.
     #[inline]
     fn follow_verdict(&mut self, key: &FlowKey, desk: &mut Desk, emit: &mut impl FnMut(Finished<'_>)) {
-        let Stage::Http(http) = &mut self.stage else { return };
-        let Some(verdict) = http.exchange.take_verdict() else { return };
-        match verdict {
-            Verdict::Resume => {
-                let Http { context, request, exchange, .. } = &mut **http;
-                request.resume(&mut |event| exchange.request(context, desk, event, emit));
+        loop {
+            let Stage::Http(http) = &mut self.stage else { return };
+            let Some(verdict) = http.exchange.take_verdict() else { return };
+            match verdict {
+                Verdict::Resume => {
+                    let Http { context, request, response, exchange, .. } = &mut **http;
+                    request.resume(&mut |event| exchange.request(context, desk, event, emit));
+                    response.resume(&mut |event| exchange.response(context, desk, event, emit));
+                }
+                Verdict::Upgrade(protocol) => {
+                    self.leave_http(desk, emit);
+                    self.stage = Stage::GivenUp { protocol, reason: "upgraded" };
+                }
+                Verdict::Tunnel if self.tunnels >= TUNNELS_MAX => {
+                    self.leave_http(desk, emit);
+                    self.stage = Stage::GivenUp { protocol: "tunnel", reason: "too_deep" };
+                }
+                Verdict::Tunnel => self.enter_tunnel(key, desk, emit),
             }
-            Verdict::Upgrade(protocol) => {
-                self.calls += http.exchange.calls();
-                self.stage = Stage::GivenUp { protocol, reason: "upgraded" };
-            }
-            Verdict::Tunnel => self.enter_tunnel(key, desk, emit),
         }
+    }
+
+    /// What was asked and is not answered in HTTP any more is told before another protocol begins.
+    fn leave_http(&mut self, desk: &mut Desk, emit: &mut impl FnMut(Finished<'_>)) {
+        let Stage::Http(http) = &mut self.stage else { return };
+        http.exchange.finish(desk, EndReason::Fin, emit);
+        self.calls += http.exchange.calls();
+        self.anomalies.insert(http.exchange.late_anomalies());
     }
 
     /// Both directions begin anew inside the tunnel; what was held for it is looked at first.
     fn enter_tunnel(&mut self, key: &FlowKey, desk: &mut Desk, emit: &mut impl FnMut(Finished<'_>)) {
+        self.leave_http(desk, emit);
+        self.tunnels += 1;
         let Stage::Http(http) = &mut self.stage else { return };
-        self.calls += http.exchange.calls();
         let client = http.context.client;
         let mut held: Vec<(Direction, Vec<u8>, Data<'static>)> = Vec::new();
-        for (direction, side) in [(client, &mut http.request), (client.reverse(), &mut http.response)] {
-            side.hand_over(|data| held.push((direction, data.bytes.to_vec(), Data { bytes: &[], ..data })));
-        }
         let mut look = Look::default();
         look.start(Direction::Up, true);
         look.start(Direction::Down, true);
+        for (direction, side) in [(client, &mut http.request), (client.reverse(), &mut http.response)] {
+            let keep =
+                |data: Data<'_>| held.push((direction, data.bytes.to_vec(), Data { bytes: &[], ..data }));
+            if !side.hand_over(keep) {
+                look.gap(direction);
+            }
+        }
         self.stage = Stage::Looking(look);
         for (direction, bytes, place) in held {
             self.data(key, desk, direction, &Data { bytes: &bytes, ..place }, emit);

@@ -371,6 +371,10 @@ impl Exchange {
             self.verdict = Some(if status == 101 { Verdict::Upgrade(upgrade) } else { Verdict::Tunnel });
         } else if asked.waits_for_verdict() {
             self.verdict = Some(Verdict::Resume);
+            if expect == Expect::Framing {
+                // the next response answers a request that is held until this verdict is followed
+                return Expect::Verdict;
+            }
         }
         expect
     }

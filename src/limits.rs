@@ -171,6 +171,9 @@ pub const LOOK_SEGMENTS: u32 = 12;
 /// The same for a connection that was joined in its middle, in turns of its ends: a message that was under way may
 /// be long, but behind it the next turn begins with a start line if it is HTTP.
 pub const LOOK_TURNS: u32 = 12;
+/// Tunnels through CONNECT that are entered one in another: a chain of two proxies is seen in practice, more is
+/// made to be entered without end.
+pub const TUNNELS_MAX: u32 = 8;
 /// Bytes that decide what a connection speaks.
 pub const LOOK_BYTES: usize = 32;
 

@@ -16,6 +16,8 @@ pub(super) struct Look {
     turns: u32,
     spoke: Option<Direction>,
     carrier: Option<&'static str>,
+    /// A proxy's header was passed.
+    proxied: bool,
 }
 
 /// The look at one direction.
@@ -176,6 +178,10 @@ impl Look {
             (eye.pending, eye.place) = (bytes.into_owned(), Some(place));
             return Looked::Nothing;
         };
+        if std::mem::replace(&mut self.proxied, true) {
+            // a connection has one such header; more of them are made to be unwrapped without end
+            return self.skip(direction);
+        }
         let rest = bytes.get(line..).unwrap_or_default();
         if rest.is_empty() {
             return Looked::Nothing;

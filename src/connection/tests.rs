@@ -6,6 +6,7 @@ mod looks;
 mod memory;
 mod pairing;
 mod splits;
+mod switches;
 
 use std::net::SocketAddr;
 

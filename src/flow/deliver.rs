@@ -296,7 +296,7 @@ impl Flow {
     fn due_gap(&self, direction: Direction, patience: Patience, stamp: Stamp) -> Option<u64> {
         let (this, other) = (self.stream(direction), self.stream(direction.reverse()));
         let end = this.hole_end()?;
-        let full = this.hold.bytes() > HOLD_BYTES_MAX || other.hold.bytes() > HOLD_BYTES_MAX;
+        let full = this.hold.memory().max(other.hold.memory()) > HOLD_BYTES_MAX;
         // nobody fills a hole in a direction that was silent for so long
         let silent = self.frames.wrapping_sub(this.last_frame) >= GAP_FRAMES;
         let acked = this.acked_beyond.is_some_and(|(frame, since)| {

@@ -84,6 +84,11 @@ impl Hold {
         self.bytes
     }
 
+    /// What it takes: the bytes and the pieces around them.
+    pub(super) fn memory(&self) -> usize {
+        self.bytes + self.pieces.len() * size_of::<Piece>()
+    }
+
     /// The piece with the lowest position.
     pub(super) fn first(&self) -> Option<&Piece> {
         self.pieces.front()

@@ -167,7 +167,7 @@ impl Stream {
 
     /// Bytes of memory beside the struct itself.
     pub(super) fn memory(&self) -> usize {
-        self.hold.bytes() + self.history.capacity()
+        self.hold.memory() + self.history.capacity()
     }
 
     /// Starts at the lowest position seen: what came before is not in the capture.

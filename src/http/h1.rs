@@ -40,6 +40,8 @@ pub struct Side {
     /// What came while a verdict was awaited.
     waiting: Vec<Waiting>,
     waiting_bytes: usize,
+    /// The direction ended while a verdict was awaited.
+    ended: Option<(u64, EndReason)>,
     /// When the last byte came, unless it is missing.
     last_time: Option<Timestamp>,
 }
@@ -63,6 +65,8 @@ struct Waiting {
     time: Timestamp,
     ack: Option<u64>,
     boundary: bool,
+    /// The hole behind it.
+    missing: Option<Gap>,
 }
 
 /// Where reading stands in one chunk.
@@ -101,6 +105,7 @@ impl Side {
             blank: 0,
             waiting: Vec::new(),
             waiting_bytes: 0,
+            ended: None,
             last_time: None,
         }
     }
@@ -157,7 +162,7 @@ impl Side {
             }
             State::Body => self.gap_in_body(gap, cut, deliver),
             State::Doubt => self.gap_in_doubt(cut, deliver),
-            State::Verdict => self.state = State::Handed,
+            State::Verdict => self.wait_for_missing(*gap),
             State::Lost => self.lose(deliver),
             State::Handed => {}
         }
@@ -181,16 +186,32 @@ impl Side {
                 self.tell_end(closed.known.then_some(offset), time, closed.body_bytes, deliver);
             }
             State::Doubt => self.end_in_doubt(offset, reason, cut, deliver),
-            State::Between | State::Lost | State::Verdict | State::Handed => {}
+            State::Verdict => {
+                self.ended = Some((offset, reason));
+                return;
+            }
+            State::Between | State::Lost | State::Handed => {}
         }
         self.state = State::Handed;
     }
 
     /// The verdict is that this direction goes on with HTTP/1.
     pub fn resume(&mut self, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
+        // a message that is still under way needs not wait at its end any more
+        self.verdict = false;
         if self.state == State::Verdict {
             self.state = State::Between;
             self.take_up(deliver);
+            if let Some((offset, reason)) = self.ended.take() {
+                self.end(offset, reason, deliver);
+            }
+        }
+    }
+
+    /// No verdict comes any more: what waits is read if it looks like HTTP.
+    pub fn conclude(&mut self, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
+        if self.waiting.first().is_some_and(|first| self.lines.may_begin(&first.bytes)) {
+            self.resume(deliver);
         }
     }
 
@@ -198,19 +219,29 @@ impl Side {
     fn take_up(&mut self, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
         self.waiting_bytes = 0;
         for held in std::mem::take(&mut self.waiting) {
-            let Waiting { offset, bytes, time, ack, boundary } = held;
-            self.data(&Data { offset, bytes: &bytes, time, ack, boundary }, deliver);
+            let Waiting { offset, bytes, time, ack, boundary, missing } = held;
+            if !bytes.is_empty() {
+                self.data(&Data { offset, bytes: &bytes, time, ack, boundary }, deliver);
+            }
+            if let Some(gap) = missing {
+                self.gap(&gap, deliver);
+            }
         }
     }
 
-    /// The verdict is that another protocol follows: hands out what came of it.
-    pub fn hand_over(&mut self, mut deliver: impl FnMut(Data<'_>)) {
+    /// The verdict is that another protocol follows: hands out what came of it, up to the first hole. False: there
+    /// is one.
+    pub fn hand_over(&mut self, mut deliver: impl FnMut(Data<'_>)) -> bool {
         self.state = State::Handed;
         self.waiting_bytes = 0;
         for held in std::mem::take(&mut self.waiting) {
-            let Waiting { offset, bytes, time, ack, boundary } = &held;
+            let Waiting { offset, bytes, time, ack, boundary, missing } = &held;
             deliver(Data { offset: *offset, bytes, time: *time, ack: *ack, boundary: *boundary });
+            if missing.is_some() {
+                return false;
+            }
         }
+        true
     }
 
     /// The next message is not where it was thought to be.
@@ -440,12 +471,31 @@ impl Side {
     /// Holds what may belong to another protocol.
     fn wait(&mut self, cursor: &mut Cursor<'_>) {
         let Cursor { rest, offset, time, ack, boundary } = *cursor;
-        if self.waiting_bytes + rest.len() > VERDICT_BYTES_MAX {
-            self.state = State::Handed;
+        let cost = rest.len() + size_of::<Waiting>();
+        if self.waiting_bytes + cost > VERDICT_BYTES_MAX {
+            self.wait_for_missing(Gap { offset, len: rest.len() as u64, cause: GapCause::Lost });
         } else {
-            self.waiting_bytes += rest.len();
-            self.waiting.push(Waiting { offset, bytes: rest.to_vec(), time, ack, boundary });
+            self.waiting_bytes += cost;
+            self.waiting.push(Waiting { offset, bytes: rest.to_vec(), time, ack, boundary, missing: None });
         }
         cursor.rest = &[];
+    }
+
+    /// Remembers a hole behind what waits: one that is there, or that the bound on what may wait makes.
+    fn wait_for_missing(&mut self, gap: Gap) {
+        match self.waiting.last_mut() {
+            Some(Waiting { missing: Some(known), .. }) => {
+                known.len = (gap.offset + gap.len).saturating_sub(known.offset);
+            }
+            Some(last) => last.missing = Some(gap),
+            None => self.waiting.push(Waiting {
+                offset: gap.offset,
+                bytes: Vec::new(),
+                time: self.place.time,
+                ack: None,
+                boundary: false,
+                missing: Some(gap),
+            }),
+        }
     }
 }
