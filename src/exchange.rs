@@ -47,13 +47,14 @@ pub struct Desk {
     #[expect(clippy::vec_box, reason = "what is kept is the memory behind the box")]
     spare: Vec<Box<Asked>>,
     wants_body: Option<fn(&Call, &Message) -> bool>,
+    opened: u64,
 }
 
 impl Desk {
     /// `wants_body` says of a message whose head is whole whether its body is to be kept for inspection.
     #[must_use]
     pub const fn new(wants_body: Option<fn(&Call, &Message) -> bool>) -> Self {
-        Self { spare: Vec::new(), wants_body }
+        Self { spare: Vec::new(), wants_body, opened: 0 }
     }
 
     fn wants(&self, call: &Call, message: &Message) -> Option<Vec<u8>> {
@@ -62,9 +63,15 @@ impl Desk {
 
     /// A call with nothing in it but where its message begins.
     fn take(&mut self, context: &Context, place: &Place, direction: Direction) -> Box<Asked> {
+        self.opened += 1;
         let mut asked = self.spare.pop().unwrap_or_else(|| Box::new(Asked::new(context)));
         asked.begin(context, place, direction);
         asked
+    }
+
+    /// Calls that were opened since this was last asked.
+    pub const fn take_opened(&mut self) -> u64 {
+        std::mem::replace(&mut self.opened, 0)
     }
 
     fn give_back(&mut self, asked: Box<Asked>) {

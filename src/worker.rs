@@ -186,6 +186,10 @@ counters! {
         calls_connection_closed,
         /// Calls whose framing is broken.
         calls_malformed,
+        /// Calls that were in hand on a flow that the sensor failed on.
+        calls_failed,
+        /// Lines that were handed to the merge.
+        lines_told,
         /// Connections told because they were not turned into calls.
         connections,
         /// Flows that were lost because the sensor failed on them.
@@ -363,6 +367,12 @@ impl Worker {
         &self.office.given_up
     }
 
+    /// Calls that were opened and have not ended.
+    #[must_use]
+    pub fn open_calls(&self) -> u64 {
+        self.table.besides().map(|beside| beside.connection.open_calls()).sum()
+    }
+
     /// Counts of calls and of streams.
     #[must_use]
     pub const fn counters(&self) -> (&Counters, &crate::flow::Counters) {
@@ -378,6 +388,12 @@ impl Worker {
         self.office.lines.text.truncate(whole);
         self.office.desk = desk(&self.office.duties);
         self.table.abandon(self.office.clock);
+        // what was opened in the piece that failed may not have been counted; the calls in hand are lost
+        let open = self.open_calls();
+        let counters = &mut self.office.counters;
+        let booked = counters.calls_complete + counters.calls_partial + counters.calls_failed + open;
+        counters.calls_opened = counters.calls_opened.max(booked);
+        counters.calls_failed += counters.calls_opened - booked;
     }
 }
 
@@ -418,7 +434,6 @@ impl Office {
 
     fn count(&mut self, call: &Call) {
         let counters = &mut self.counters;
-        counters.calls_opened += 1;
         if call.causes.is_empty() {
             counters.calls_complete += 1;
             return;
@@ -464,6 +479,7 @@ impl Office {
         start: usize,
         observation: Option<u32>,
     ) {
+        self.counters.lines_told += 1;
         self.lines.text.push(b'\n');
         let emission = Emission { clock: self.clock, ordinal: self.ordinal, flow: *key, index: self.index };
         self.index = self.index.wrapping_add(1);
@@ -498,6 +514,7 @@ impl Host for Office {
         connection.chunk(key, &mut desk, direction, chunk, &mut |mut finished| {
             self.tell_call(key, memo, &mut finished);
         });
+        self.counters.calls_opened += desk.take_opened();
         self.desk = desk;
     }
 
@@ -507,6 +524,7 @@ impl Host for Office {
         let told = connection.close(key, &mut desk, reason, &mut |mut finished| {
             self.tell_call(key, memo, &mut finished);
         });
+        self.counters.calls_opened += desk.take_opened();
         self.desk = desk;
         if let Some(told) = told {
             self.tell_connection(key, &told);

@@ -205,7 +205,10 @@ fn as_nobody(folder: &Path) -> Option<Command> {
     }
     // The binary may lie where only root may look.
     let binary = folder.join("eaves");
-    fs::copy(env!("CARGO_BIN_EXE_eaves"), &binary).unwrap();
+    // Copied by another process: a file that this one has open for writing can't be run while any thread here starts one.
+    if !binary.exists() {
+        assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_eaves")).arg(&binary).status().unwrap().success());
+    }
     fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(binary);

@@ -158,6 +158,11 @@ impl<B> Table<B> {
         }
     }
 
+    /// What stands beside the flows that have not ended.
+    pub fn besides(&self) -> impl Iterator<Item = &B> {
+        self.slots.iter().flatten().filter(|slot| slot.over_since.is_none()).map(|slot| &slot.beside)
+    }
+
     /// Ends every flow, in the order of their keys, so that the order does not depend on the number of workers.
     pub fn finish(&mut self, host: &mut impl Host<Beside = B>, clock: Timestamp) {
         let mut order: Vec<(FlowKey, u32)> = self

@@ -32,6 +32,8 @@ pub(super) struct Publisher {
     pub(super) findings: BTreeMap<u128, Box<Finding>>,
     pub(super) endpoints: BTreeMap<u128, Box<Endpoint>>,
     pub(super) keeps_summary: bool,
+    /// Lines that came.
+    pub(super) lines: u64,
     /// Records of the sensor itself that were sent.
     pub(super) sensor_records: u64,
 }
@@ -64,12 +66,14 @@ impl Publisher {
             findings: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             keeps_summary,
+            lines: 0,
             sensor_records: 0,
         }
     }
 
     /// Writes one round.
     pub(super) fn publish(&mut self, merged: &mut Merged) {
+        self.lines += merged.order.len() as u64;
         if self.analysis {
             self.publish_labelled(merged);
         } else {

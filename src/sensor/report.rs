@@ -26,6 +26,8 @@ pub(super) struct WorkerBooks {
     flow: flow::Counters,
     /// Bytes that wait for their turn.
     held: u64,
+    /// Calls that are open.
+    open: u64,
     given_up: BTreeMap<&'static str, worker::GivenUp>,
     reached_budget: bool,
 }
@@ -34,8 +36,14 @@ impl WorkerBooks {
     pub(super) fn of(worker: &Worker) -> Self {
         let (calls, flow) = worker.counters();
         let reached_budget = worker.reached_budget();
-        let held = worker.held_bytes();
-        Self { calls: *calls, flow: *flow, held, given_up: worker.given_up().clone(), reached_budget }
+        Self {
+            calls: *calls,
+            flow: *flow,
+            held: worker.held_bytes(),
+            open: worker.open_calls(),
+            given_up: worker.given_up().clone(),
+            reached_budget,
+        }
     }
 }
 
@@ -97,6 +105,8 @@ pub(super) struct Books {
     calls: worker::Counters,
     flow: flow::Counters,
     held: u64,
+    /// Calls that are open.
+    open: u64,
     given_up: BTreeMap<&'static str, worker::GivenUp>,
     /// What could not be read: where, and why.
     problems: Vec<String>,
@@ -123,6 +133,7 @@ impl Books {
             calls: worker::Counters::default(),
             flow: flow::Counters::default(),
             held: 0,
+            open: 0,
             given_up: BTreeMap::new(),
             problems: Vec::new(),
             reached_budget: false,
@@ -137,6 +148,7 @@ impl Books {
         self.calls.add(&books.calls);
         self.flow.add(&books.flow);
         self.held += books.held;
+        self.open += books.open;
         self.reached_budget |= books.reached_budget;
         for (protocol, count) in books.given_up {
             self.given_up.entry(protocol).or_default().add(&count);
@@ -200,8 +212,25 @@ impl Books {
     pub(super) fn conclude(mut self, mut publisher: Publisher, config: &Config) -> Result<ExitCode, Failure> {
         let mut equations = self.equations();
         equations.extend(self.record_equations(&publisher));
+        equations.push(Equation {
+            name: "lines told".to_owned(),
+            left: self.calls.lines_told,
+            right: vec![
+                ("published".to_owned(), publisher.lines),
+                ("dropped in a queue".to_owned(), self.lines_dropped),
+            ],
+        });
         self.send(&mut publisher, config, &equations);
         publisher.finish();
+        for (sink, tally) in publisher.tallies().filter(|(_, tally)| !tally.closed()) {
+            let total = tally.total();
+            say(&format!(
+                "the books do not balance: records to {sink}: {} against {}; please report it",
+                total.emitted,
+                total.delivered + total.dropped.total()
+            ));
+            self.faulty = true;
+        }
         for problem in &self.problems {
             say(problem);
         }
@@ -303,7 +332,12 @@ impl Books {
             equation(
                 "calls opened",
                 calls.calls_opened,
-                &[("complete", calls.calls_complete), ("partial", calls.calls_partial)],
+                &[
+                    ("complete", calls.calls_complete),
+                    ("partial", calls.calls_partial),
+                    ("open", self.open),
+                    ("of failed flows", calls.calls_failed),
+                ],
             ),
         ]
     }
