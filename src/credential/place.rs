@@ -5,6 +5,7 @@
 //! the other way: `X-Acme-Session-Token` is masked, but names nobody.
 
 use crate::content::DecodedPercent;
+use crate::http::h1::head::is_token;
 
 /// What a header's name says of its value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub enum Header {
     ApiKey,
     /// A secret that does not say who calls; its kind.
     Secret(&'static str),
+    /// No name, since it is no token (RFC 9110 §5.1): of a line that is no header anything may stand in its place.
+    Invalid,
 }
 
 const HEADERS: &[(&str, Header)] = &[
@@ -128,6 +131,9 @@ impl Header {
             HEADERS.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()))
         {
             return *header;
+        }
+        if name.is_empty() || !name.iter().all(|&byte| is_token(byte)) {
+            return Self::Invalid;
         }
         if let Some((_, kind)) = HEADER_PATTERNS.iter().find(|(part, _)| contains(name, part)) {
             return Self::Secret(kind);
@@ -390,7 +396,9 @@ mod tests {
             ("WWW-Authenticate", Header::Challenge),
             ("Sec-WebSocket-Key", Header::Ordinary),
             ("Idempotency-Key", Header::Ordinary),
-            ("", Header::Ordinary),
+            ("", Header::Invalid),
+            ("Authorization Bearer s3cret", Header::Invalid),
+            ("X-Na\u{ef}ve", Header::Invalid),
         ] {
             assert_eq!(Header::of(name.as_bytes()), expected, "{name}");
         }

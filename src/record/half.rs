@@ -5,7 +5,7 @@ use super::memo::Memo;
 use super::redact::Redaction;
 use super::text::{Hex, escaped, string};
 use super::view::Body;
-use crate::call::{Call, Facts, Leaf, Message, Seen, Span};
+use crate::call::{Call, Facts, HeaderSpan, Leaf, Message, Seen, Span};
 use crate::credential::Header;
 
 impl Writer {
@@ -33,7 +33,7 @@ impl Writer {
         match self.redaction {
             Redaction::None => headers_in_clear(out, call, message),
             Redaction::Standard => self.headers_masked(out, call, message, memo),
-            Redaction::Strict => header_names(out, call, message),
+            Redaction::Strict => self.header_names(out, call, message),
         }
         match out.get_mut(first_line) {
             Some(comma) => *comma = b'[',
@@ -90,11 +90,11 @@ impl Writer {
     }
 
     fn headers_masked(&mut self, out: &mut Vec<u8>, call: &Call, message: &Message, memo: &mut Memo) {
-        for (name, value) in call.headers_of(message) {
+        for line in call.headers.get(message.headers.clone()).unwrap_or_default() {
+            let value = line.value.of(&call.buffer);
             out.extend_from_slice(b",[\"");
-            escaped(out, name);
+            let header = self.header_name(out, &call.buffer, line);
             out.extend_from_slice(b"\",\"");
-            let header = self.names.of(name);
             let is_credential = !matches!(
                 header,
                 Header::Ordinary
@@ -119,6 +119,28 @@ impl Writer {
             }
             out.extend_from_slice(b"\"]");
         }
+    }
+
+    fn header_names(&mut self, out: &mut Vec<u8>, call: &Call, message: &Message) {
+        for line in call.headers.get(message.headers.clone()).unwrap_or_default() {
+            out.extend_from_slice(b",[\"");
+            self.header_name(out, &call.buffer, line);
+            out.extend_from_slice(b"\"]");
+        }
+    }
+
+    /// Appends the name of a line, and says what it means; of a line that is no header the mask of what stands in its
+    /// place, which may be all of the line: `Authorization Bearer s3cret`.
+    fn header_name(&mut self, out: &mut Vec<u8>, buffer: &[u8], line: &HeaderSpan) -> Header {
+        let name = line.name.of(buffer);
+        let header = if has_colon(buffer, line) { self.names.of(name) } else { Header::Invalid };
+        self.shown.clear();
+        if header == Header::Invalid && self.redactor.header(header, name, &mut self.shown) {
+            escaped(out, &self.shown);
+        } else {
+            escaped(out, name);
+        }
+        header
     }
 
     fn facts(&mut self, out: &mut Vec<u8>, facts: &Facts) {
@@ -146,7 +168,12 @@ impl Writer {
 
     /// What of a leaf's place and text may be shown.
     pub(super) fn leaf_shown(&mut self, leaf: &Leaf) -> LeafShown {
-        let (at, masked) = (leaf.at.as_bytes(), leaf.masked.as_bytes());
+        let (mut at, masked) = (leaf.at.as_bytes(), leaf.masked.as_bytes());
+        if self.redaction != Redaction::None
+            && at.strip_prefix(b"header ").is_some_and(|name| self.names.of(name) == Header::Invalid)
+        {
+            at = b"header";
+        }
         match self.redaction {
             Redaction::None => LeafShown { at: at.to_vec(), masked: masked.to_vec() },
             Redaction::Standard => {
@@ -233,10 +260,8 @@ fn copy_short(out: &mut Vec<u8>, buffer: &[u8], span: Span) {
     }
 }
 
-fn header_names(out: &mut Vec<u8>, call: &Call, message: &Message) {
-    for (name, _) in call.headers_of(message) {
-        out.extend_from_slice(b",[\"");
-        escaped(out, name);
-        out.extend_from_slice(b"\"]");
-    }
+/// A colon stands between name and value. A line without one is all name, even where it is one word.
+fn has_colon(buffer: &[u8], line: &HeaderSpan) -> bool {
+    let between = buffer.get(line.name.end as usize..line.value.start as usize).unwrap_or_default();
+    between.contains(&b':')
 }

@@ -2,8 +2,10 @@
 //!
 //! Under `standard` a credential stands as its kind and keyed fingerprint, `{bearer 1f2e3d4c5b6a7988}`, wherever it
 //! lies: in a header of its own, in a cookie (names and attributes stay), in a parameter of the target or of an
-//! address inside any header, as user information, and wherever the finder of checkable secrets sees one. When in
-//! doubt, it is masked: a wrong mask costs a value, a wrong clear text a secret.
+//! address inside any header, as user information, and wherever the finder of checkable secrets sees one. What is no
+//! header (a line without a colon, a name that is no token) is masked whole, and a line that continues a value is
+//! looked at as if it were a header. When in doubt, it is masked: a wrong mask costs a value, a wrong clear text a
+//! secret.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,6 +14,7 @@ use std::str::FromStr;
 use super::names::Names;
 use super::text::Hex;
 use crate::credential::{CredentialRef, Fingerprinter, Header, Parameter};
+use crate::http::h1::head::is_token;
 
 /// How much of a call stands in the clear.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub enum Redaction {
     /// Everything but credentials and secrets.
     #[default]
     Standard,
-    /// Names of headers; no path and no values.
+    /// Names of headers, if they are names; no path and no values.
     Strict,
 }
 
@@ -93,6 +96,7 @@ impl Redactor {
     /// Puts the text to show for a header's value into `shown`; false: the value may be shown as it is.
     pub(super) fn header(&mut self, header: Header, value: &[u8], shown: &mut Vec<u8>) -> bool {
         self.masks.clear();
+        self.find_folded(value);
         match header {
             Header::Authorization | Header::ProxyAuthorization => {
                 return self.whole_credential(CredentialRef::of_authorization(value), value, shown);
@@ -100,6 +104,8 @@ impl Redactor {
             Header::Token => return self.whole(value, "token", shown),
             Header::ApiKey => return self.whole(value, "api-key", shown),
             Header::Secret(kind) => return self.whole(value, kind, shown),
+            // Where `Authorization user:s3cret` is cut, nobody knows what its halves are.
+            Header::Invalid => return self.whole(value, "other", shown),
             Header::Cookie => self.find_cookies(value, usize::MAX),
             Header::SetCookie => {
                 self.find_cookies(value, 1);
@@ -124,6 +130,7 @@ impl Redactor {
     /// As [`Redactor::header`], for a target or any other text.
     pub(super) fn text(&mut self, text: &[u8], shown: &mut Vec<u8>) -> bool {
         self.masks.clear();
+        self.find_folded(text);
         self.find(text, 0);
         self.render(text, shown)
     }
@@ -217,6 +224,25 @@ impl Redactor {
         }
     }
 
+    /// What a line that continues a value (RFC 9112 §5.2) tells if it is read as a header of its own, as some receivers
+    /// do: from there on all is masked, since the next line may continue that header.
+    fn find_folded(&mut self, text: &[u8]) {
+        if memchr::memchr2(b'\r', b'\n', text).is_none() {
+            return;
+        }
+        let mut start = 0;
+        for (index, line) in text.split(|byte| matches!(byte, b'\r' | b'\n')).enumerate() {
+            if index > 0
+                && let Some(at) = credential_in_line(line)
+                && start + at < text.len()
+            {
+                self.masks.push((start + at..text.len(), "other"));
+                return;
+            }
+            start += line.len() + 1;
+        }
+    }
+
     fn whole(&self, value: &[u8], kind: &'static str, shown: &mut Vec<u8>) -> bool {
         let found = CredentialRef { kind, identity: value.trim_ascii(), realm: b"" };
         self.whole_credential((!found.identity.is_empty()).then_some(found), value, shown)
@@ -269,14 +295,49 @@ fn mask(shown: &mut Vec<u8>, kind: &str, fingerprint: u64) {
 
 /// A credential in a header whose name does not say so.
 fn begins_like_credential(value: &[u8]) -> bool {
-    let begins =
-        |scheme: &[u8]| value.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
+    let begins = |scheme: &[u8]| {
+        let head = value.split_at_checked(scheme.len());
+        head.is_some_and(|(head, rest)| {
+            head.eq_ignore_ascii_case(scheme) && rest.first().is_some_and(u8::is_ascii_whitespace)
+        })
+    };
     match value.first() {
-        Some(b'b' | b'B') => begins(b"bearer ") || begins(b"basic "),
-        Some(b'a' | b'A') => begins(b"aws4-hmac-sha256 "),
+        Some(b'b' | b'B') => begins(b"bearer") || begins(b"basic"),
+        Some(b'a' | b'A') => begins(b"aws4-hmac-sha256"),
         Some(b'e') => begins(b"eyJ") && value.contains(&b'.'),
         _ => false,
     }
+}
+
+/// Where in a line a credential begins: behind the name of a header that holds one, with a colon or without, behind
+/// any other name, or at once.
+fn credential_in_line(line: &[u8]) -> Option<usize> {
+    let name_at = line.iter().position(|&byte| is_token(byte))?;
+    let text = line.get(name_at..)?;
+    if begins_like_credential(text) {
+        return Some(name_at);
+    }
+    let name_end = text.iter().position(|&byte| !is_token(byte)).unwrap_or(text.len());
+    let (name, rest) = text.split_at_checked(name_end)?;
+    let value_at = rest.iter().position(|byte| !b": \t".contains(byte)).unwrap_or(rest.len());
+    let value = rest.get(value_at..)?;
+    let names_credential = match Header::of(name) {
+        Header::Authorization
+        | Header::ProxyAuthorization
+        | Header::Cookie
+        | Header::SetCookie
+        | Header::Token
+        | Header::ApiKey
+        | Header::Secret(_) => true,
+        Header::Ordinary
+        | Header::Host
+        | Header::ContentType
+        | Header::ContentEncoding
+        | Header::MethodOverride
+        | Header::Challenge
+        | Header::Invalid => false,
+    };
+    (names_credential || begins_like_credential(value)).then_some(name_at + name_end + value_at)
 }
 
 /// The percent-encoded form of `byte` begins at `at`.
@@ -353,9 +414,21 @@ mod tests {
     #[test]
     fn text_made_to_be_slow_is_not() {
         let mut redactor = Redactor::new(Fingerprinter::new(&[1; 32]), None);
-        for part in
-            ["a=", "key=", "token='", "%3D", "%2F%2F", "://", "//@", "?a%3D", ";sid=1", "a@%40", "=", "&"]
-        {
+        for part in [
+            "a=",
+            "key=",
+            "\r\n a: b",
+            "token='",
+            "%3D",
+            "%2F%2F",
+            "://",
+            "//@",
+            "?a%3D",
+            ";sid=1",
+            "a@%40",
+            "=",
+            "&",
+        ] {
             let text = part.repeat((256 << 10) / part.len());
             for header in
                 [Header::Ordinary, Header::Cookie, Header::SetCookie, Header::Host, Header::Authorization]

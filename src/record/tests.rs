@@ -69,6 +69,11 @@ fn add_head(call: &mut Call, head: &[u8]) -> Vec<Span> {
                 words.push(span(start, start + word.len()));
                 start += word.len() + 1;
             }
+        } else if text.starts_with(b" ") {
+            call.headers.last_mut().unwrap().value.end = (at + text.len()) as u32;
+        } else if !text.is_empty() && !text.contains(&b':') {
+            let end = at + text.len();
+            call.headers.push(HeaderSpan { name: span(at, end), value: span(end, end) });
         } else if let Some(colon) = text.iter().position(|&byte| byte == b':') {
             let value = text[colon + 1..].trim_ascii();
             let value_at =
@@ -239,6 +244,32 @@ X-Original-URL: /a?client_secret=SECRET
 X-Config: password=\"SECRET\", user=x
 X-Key: AKIAPLANTEDSECRET
 Content-Type: text/plain; token=SECRET
+Authorization Bearer SECRET
+Cookie sid=SECRET
+SECRET
+X-SECRET\tY
+Authorization user-SECRET:SECRET
+X SECRET: Y
+ SECRET
+A: b
+ Authorization: Bearer SECRET
+A: b
+ c
+ \t;Cookie : sid=SECRET
+ SECRET
+A: b
+ X-Api-Key SECRET
+A: b
+ X-Debug: Basic SECRET
+A:
+ Bearer SECRET
+A: b
+ Authorization:
+ SECRET
+X-Debug: Bearer
+ SECRET
+Cookie: a=b;
+ Authorization: SECRET x=y
 
 ";
 
@@ -251,13 +282,30 @@ Refresh: 0; url=https://h.test/?session=SECRET
 Authentication-Info: nextnonce=\"SECRET\"
 X-Auth-Token: SECRET
 WWW-Authenticate: Bearer realm=\"shop\"
+ Authorization: Bearer SECRET
+Set-Cookie: a=b; Path=/
+ Cookie: SECRET
+Content-Type: text/plain
+ Authorization: Bearer SECRET
+Content-Encoding: gzip
+ X-Auth-Token: SECRET
+Set-Cookie sid=SECRET
 
 ";
 
 #[test]
 fn no_secret_stands_in_the_clear() {
     let heads = [PLANTED, PLANTED_ANSWER].map(|head| head.replace('\n', "\r\n"));
-    let call = call_of(heads[0].as_bytes(), heads[1].as_bytes());
+    let mut call = call_of(heads[0].as_bytes(), heads[1].as_bytes());
+    call.request.facts = Some(Facts {
+        leaves: vec![Leaf {
+            at: "header Cookie sid=SECRET".into(),
+            len: 6,
+            classes: vec!["email".into()],
+            fingerprint: 1,
+            masked: "a…b (email)".into(),
+        }],
+    });
     for redaction in [Redaction::Standard, Redaction::Strict] {
         let (mut writer, mut memo) = (writer(redaction), Memo::default());
         for round in 0..3 {
@@ -294,6 +342,27 @@ fn what_is_no_secret_stays() {
     let answers = &shown["response"]["headers"];
     assert_eq!(answers[0][1], format!("sid={}; Path=/a; HttpOnly", mask("cookie", "s3cret")));
     assert_eq!(answers[1][1], "Bearer realm=\"shop\"");
+}
+
+#[test]
+fn what_is_no_header_is_masked_whole() {
+    let call = request("GET / HTTP/1.1\nHost: h\nCookie sid=s\nB c: d\nalone\nEmpty:\nA: b\n c: d\n\n");
+    let key = Fingerprinter::new(&[7; 32]);
+    let mask = |value: &str| format!("{{other {:016x}}}", key.value(value.as_bytes()));
+    let (line, name, value, alone) = (mask("Cookie sid=s"), mask("B c"), mask("d"), mask("alone"));
+    let standard = serde_json::json!([
+        ["Host", "h"],
+        [line, ""],
+        [name, value],
+        [alone, ""],
+        ["Empty", ""],
+        ["A", "b\r\n c: d"]
+    ]);
+    assert_eq!(record(Redaction::Standard, &call)["request"]["headers"], standard);
+    let strict = serde_json::json!([["Host"], [line], [name], [alone], ["Empty"], ["A"]]);
+    assert_eq!(record(Redaction::Strict, &call)["request"]["headers"], strict);
+    let clear = &record(Redaction::None, &call)["request"]["headers"];
+    assert_eq!(clear[1], serde_json::json!(["Cookie sid=s", ""]));
 }
 
 #[test]

@@ -170,8 +170,12 @@ fn behind_scheme(target: &[u8]) -> Option<&[u8]> {
 
 /// RFC 9110 §7.2: the authority of a request has no user information.
 fn without_user_information(authority: &[u8]) -> &[u8] {
-    let at = memchr::memrchr(b'@', authority).map_or(0, |at| at + 1);
-    authority.get(at..).unwrap_or_default()
+    let Some(last) = memchr::memrchr(b'@', authority) else { return authority };
+    // Behind the first line of a folded value may stand anything, and what is cut there may be half a secret.
+    let end = memchr::memchr2(b'\r', b'\n', authority).unwrap_or(authority.len());
+    let at =
+        if last < end { Some(last) } else { memchr::memrchr(b'@', authority.get(..end).unwrap_or_default()) };
+    authority.get(at.map_or(0, |at| at + 1)..).unwrap_or_default()
 }
 
 /// A token (RFC 9110 §9.1) that may be a method.
@@ -216,6 +220,18 @@ mod tests {
                 (authority.map(str::to_owned), path.to_owned()),
                 "{method} {target}"
             );
+        }
+    }
+
+    #[test]
+    fn user_information_stands_in_the_first_line() {
+        for (value, expected) in [
+            ("h", "h"),
+            ("u:p@q@h", "h"),
+            ("h\r\n A: b@c", "h\r\n A: b@c"),
+            ("u@h\r\n A: b@c", "h\r\n A: b@c"),
+        ] {
+            assert_eq!(without_user_information(value.as_bytes()), expected.as_bytes(), "{value:?}");
         }
     }
 
