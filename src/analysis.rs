@@ -9,7 +9,7 @@ mod scope;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::call::{Facts, Seen};
+use crate::call::{Facts, Leaf, Seen};
 use crate::detect::{Baseline, Detector, secret_in_url::SecretInUrl, secret_leak::SecretLeak};
 use crate::inventory::{self, Inventory};
 use crate::limits::RESEND_NS;
@@ -72,6 +72,33 @@ pub struct Observation {
     pub route: String,
     /// Nothing of it is missing.
     pub complete: bool,
+}
+
+impl Observation {
+    /// Bytes that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let known = |text: &Seen<String>| if let Seen::Known(text) = text { text.len() } else { 0 };
+        let half = |half: &Half| {
+            let leaves = half.facts.iter().flat_map(|facts| &facts.leaves);
+            let leaf = |leaf: &Leaf| {
+                let classes: usize = leaf.classes.iter().map(|class| size_of::<String>() + class.len()).sum();
+                size_of::<Leaf>() + leaf.at.len() + leaf.masked.len() + classes
+            };
+            known(&half.media_type) + leaves.map(leaf).sum::<usize>()
+        };
+        let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let credential = if let Seen::Known(one) = &self.credential { one.kind.len() } else { 0 };
+        size_of::<Self>()
+            + self.protocol.len()
+            + self.route.len()
+            + optional(&self.method)
+            + optional(&self.path)
+            + known(&self.authority)
+            + credential
+            + half(&self.request)
+            + half(&self.response)
+    }
 }
 
 /// What the analysis adds to a call's record, last.

@@ -84,6 +84,9 @@ pub const TUNNEL_DEPTH_MAX: usize = 8;
 /// Headers of all kinds that are read before a frame is given up: each of eight tunnels may bring tags, labels
 /// and extension headers of its own. Bounds the work that one frame can ask for.
 pub const HEADERS_MAX: usize = 64;
+/// Datagrams that one frame completes inside each other: one around and one within each tunnel, more is an attack on
+/// the sensor's stack. IPv6 can put a fragment directly into a datagram that was put together.
+pub const NESTED_DATAGRAMS_MAX: usize = TUNNEL_DEPTH_MAX + 1;
 /// How long a fragment waits for the rest of its datagram: Linux waits 30 s (`ipfrag_time`).
 pub const FRAGMENT_WAIT_NS: u64 = 30_000_000_000;
 /// Bytes of fragments that may wait: four times what Linux allows a host (`ipfrag_high_thresh`, 4 MiB), because a
@@ -131,6 +134,9 @@ pub const EMPTY_NS_MAX: u64 = 60_000_000_000;
 /// Nanoseconds that a closed flow is remembered, so that late copies of its frames don't look like a new one
 /// (TIME-WAIT is twice the maximum segment lifetime, RFC 9293 §3.6.1; copies through a mirror come far sooner).
 pub const CLOSED_NS: u64 = 10_000_000_000;
+/// Entries of the queue of deadlines beyond two for each flow, before those that nothing waits for any more are taken
+/// out: so few flows that going through them again and again would cost more than it saves.
+pub const DEADLINES_SPARE: usize = 1024;
 /// Frames of one round: the merge waits for the slowest worker once a round, so rounds are long enough that the
 /// hand-over costs little, and short enough that a round's calls stay in the cache.
 pub const ROUND_FRAMES: u64 = 2048;
@@ -138,15 +144,23 @@ pub const ROUND_FRAMES: u64 = 2048;
 pub const ROUNDS_QUEUED: usize = 4;
 /// Segments of tunnelled and fragmented flows that wait for their owner in live capture: a slot at full line rate.
 pub const HANDED_OVER_MAX: usize = 16 << 10;
+/// Bytes of these segments, which may have 64 KiB each where the card joins frames: a slot at 10 Gbit/s are 25 MB.
+/// Segments beyond are dropped.
+pub const HANDED_OVER_BYTES_MAX: usize = 32 << 20;
 /// Slots that a segment waits for those that came before it another way: a block of the ring that is not full is
 /// handed over after one slot, two if the timer had just run.
 pub const MAIL_WAIT_SLOTS: u64 = 3;
 /// Slots after the last segment from another worker until a worker's own segments wait no more: a second.
 pub const MAIL_ACTIVE_SLOTS: u64 = 50;
-/// Segments that may wait so; beyond, all are taken at once. With full payload they are 100 MB.
+/// Segments that may wait so; beyond, all are taken at once. With full frames of Ethernet they are 100 MB.
 pub const MAIL_SEGMENTS_MAX: usize = 64 << 10;
+/// Bytes that may wait so, where frames are longer: some slots at 10 Gbit/s.
+pub const MAIL_BYTES_MAX: usize = 96 << 20;
 /// Slots of live capture whose lines wait for the merge, for each worker: a second and more of a stalled publisher.
 pub const SLOTS_QUEUED: usize = 64;
+/// A worker that has nothing to tell says how far the capture clock is when it went on by this much: often enough for
+/// everything that is sent again once a minute, and too seldom to cost.
+pub const QUIET_ANSWER_NS: u64 = 1_000_000_000;
 /// Bytes of lines that a worker keeps while the merge is behind, before it drops the lines of whole slots.
 pub const LINES_BEHIND_BYTES_MAX: usize = 64 << 20;
 
@@ -297,3 +311,7 @@ pub const KAFKA_TROUBLE_BYTES_MAX: usize = 512;
 
 /// Rows of each list of the summary; the rest is counted. Whoever wants more reads the records.
 pub const SUMMARY_ROWS_MAX: usize = 20;
+/// Endpoints and findings that are kept for the summary, 2 KiB each and up to twice as many for a moment. Far more than
+/// it shows, so that another can take the place of a finding that is withdrawn.
+pub const FOREMOST_MAX: usize = 1024;
+const _: () = assert!(SUMMARY_ROWS_MAX < FOREMOST_MAX);

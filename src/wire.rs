@@ -136,8 +136,8 @@ impl Wire {
         }
     }
 
-    /// Goes inwards and books what is found. A completed datagram goes the same way: so deep at most as tunnels
-    /// are opened, because there is one IP header for each.
+    /// Goes inwards and books what is found. A completed datagram goes the same way, to a bounded
+    /// depth: prepared datagrams could complete each other by the thousand.
     fn settle(
         &mut self,
         clock: Timestamp,
@@ -156,7 +156,10 @@ impl Wire {
                 if let Some(datagram) = done {
                     let view = View::new(&datagram.bytes, datagram.whole);
                     let inside = Inside::Transport(datagram.protocol, datagram.ends);
-                    self.settle(clock, packet.within(view), inside, deliver);
+                    match packet.within(view) {
+                        Ok(packet) => self.settle(clock, packet, inside, deliver),
+                        Err(stop) => self.book(stop),
+                    }
                 }
             }
             Err(stop) => self.book(stop),

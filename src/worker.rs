@@ -115,7 +115,7 @@ pub struct Line {
     pub time: Timestamp,
     /// The key of its partition.
     pub key: Hex<16>,
-    /// Its bytes in the batch, with the line break.
+    /// Its bytes in the batch, with the line break. Empty for a call that only the analysis asked for.
     pub range: Range<usize>,
     /// What the analysis sees of it, as an index into the batch.
     pub observation: Option<u32>,
@@ -147,6 +147,13 @@ impl Lines {
             observation: line.observation.map(|index| index + observations),
             ..line
         }));
+    }
+
+    /// Bytes that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let observed: usize = self.observations.iter().map(Observation::bytes).sum();
+        self.text.len() + self.lines.len() * size_of::<Line>() + observed
     }
 
     /// Empties it, keeping its memory.
@@ -219,7 +226,7 @@ impl GivenUp {
 pub struct Duties {
     /// Observations for the analysis are made, bodies inspected.
     pub analysis: bool,
-    /// Calls are written.
+    /// Calls are written. Else only the analysis sees them.
     pub calls: bool,
     /// Connection records are written.
     pub connections: bool,
@@ -349,6 +356,12 @@ impl Worker {
         self.table.reached_budget()
     }
 
+    /// Bytes that the flows take, of those that the budget bounds.
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> usize {
+        self.table.memory()
+    }
+
     /// Flows in the table.
     #[must_use]
     pub fn flows(&self) -> usize {
@@ -423,13 +436,20 @@ impl Office {
                 finished.response_body.and_then(|body| body_facts(call, &call.response, body, &fingerprint));
         }
         let start = self.lines.text.len();
-        let written = self.writer.call(&mut self.lines.text, call, memo);
+        // where no output takes calls nobody asks for the partition, nor for the text
+        let partition = if self.duties.calls {
+            let written = self.writer.call(&mut self.lines.text, call, memo);
+            self.lines.text.push(b'\n');
+            written.route
+        } else {
+            Hex::of_64((call.id >> 64) as u64)
+        };
         let observation = self.duties.analysis.then(|| {
             self.lines.observations.push(self.writer.observation(call, memo));
             (self.lines.observations.len() - 1) as u32
         });
         let (id, time) = (call.id, call.time);
-        self.tell_line(key, Kind::Call, id, time, written.route, start, observation);
+        self.tell_line(key, Kind::Call, id, time, partition, start, observation);
     }
 
     fn count(&mut self, call: &Call) {
@@ -464,6 +484,7 @@ impl Office {
         }
         let start = self.lines.text.len();
         self.writer.connection(&mut self.lines.text, connection);
+        self.lines.text.push(b'\n');
         let partition = Hex::of_64((connection.id >> 64) as u64);
         self.tell_line(key, Kind::Connection, connection.id, connection.time, partition, start, None);
     }
@@ -480,7 +501,6 @@ impl Office {
         observation: Option<u32>,
     ) {
         self.counters.lines_told += 1;
-        self.lines.text.push(b'\n');
         let emission = Emission { clock: self.clock, ordinal: self.ordinal, flow: *key, index: self.index };
         self.index = self.index.wrapping_add(1);
         let range = start..self.lines.text.len();
@@ -536,7 +556,7 @@ impl Host for Office {
     }
 
     fn memory(&self, beside: &Beside) -> usize {
-        beside.connection.memory()
+        beside.connection.memory() + beside.memo.memory()
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use hashbrown::HashTable;
 
 use super::{Chunk, Counters, EndReason, Flow, Pushed, Stamp};
-use crate::limits::{CLOSED_NS, EMPTY_NS_MAX, IDLE_NS_MAX};
+use crate::limits::{CLOSED_NS, DEADLINES_SPARE, EMPTY_NS_MAX, IDLE_NS_MAX};
 use crate::time::Timestamp;
 use crate::wire::{Direction, FlowKey, Segment};
 
@@ -56,6 +56,9 @@ struct Slot<B> {
     memory: usize,
     generation: u32,
 }
+
+/// What the queue takes for each flow: two entries, because it is tidied when there are more.
+const QUEUED_BYTES: usize = 2 * size_of::<Reverse<(Timestamp, u32, u32)>>();
 
 /// All flows of one worker.
 pub struct Table<B> {
@@ -107,6 +110,12 @@ impl<B> Table<B> {
     #[must_use]
     pub const fn memory(&self) -> usize {
         self.memory
+    }
+
+    /// Entries of the queue of deadlines.
+    #[cfg(test)]
+    pub(super) fn deadlines(&self) -> usize {
+        self.queue.len()
     }
 
     /// Flows that are in the table.
@@ -187,7 +196,8 @@ impl<B> Table<B> {
             slot.flow.give_up(&mut self.counters);
             slot.over_since = Some(clock);
             slot.queued = due(slot);
-            self.queue.push(Reverse((slot.queued, self.touched, slot.generation)));
+            let entry = (slot.queued, self.touched, slot.generation);
+            self.wake(entry);
         }
         let lost = self.counters.bytes_seen.saturating_sub(self.counters.bytes_booked() + self.held_bytes());
         self.counters.bytes_discarded_failed += lost;
@@ -281,17 +291,38 @@ impl<B> Table<B> {
                 slot.flow.give_up(&mut self.counters);
             }
         }
-        let memory = slot.flow.memory() + host.memory(&slot.beside) + size_of::<Slot<B>>();
+        let memory = slot.flow.memory() + host.memory(&slot.beside) + size_of::<Slot<B>>() + QUEUED_BYTES;
         self.memory = self.memory + memory - slot.memory;
         slot.memory = memory;
         let due = due(slot);
         if due < slot.queued {
             slot.queued = due;
-            self.queue.push(Reverse((due, index, slot.generation)));
+            let entry = (due, index, slot.generation);
+            self.wake(entry);
         }
         if self.memory > self.memory_max {
             self.evict(host, clock);
         }
+    }
+
+    /// Queues a deadline. Entries that an earlier deadline or the end of their flow overtook are taken out when they
+    /// have become more than the flows: each hole that is filled leaves one, for up to an hour.
+    fn wake(&mut self, entry: (Timestamp, u32, u32)) {
+        self.queue.push(Reverse(entry));
+        let entries_max = 2 * self.places.len() + DEADLINES_SPARE;
+        if self.queue.len() <= entries_max {
+            return;
+        }
+        let slots = &self.slots;
+        let mut entries = std::mem::take(&mut self.queue).into_vec();
+        entries.retain(|Reverse((due, index, generation))| {
+            matches!(slots.get(*index as usize), Some(Some(slot))
+                if slot.generation == *generation && slot.queued == *due)
+        });
+        entries.sort_unstable();
+        entries.dedup();
+        entries.shrink_to(entries_max);
+        self.queue = entries.into();
     }
 
     /// Fires the deadlines of one flow up to `clock`, each at its own time.

@@ -27,8 +27,12 @@ fn duties() -> Duties {
 }
 
 fn worker(redaction: Redaction) -> Worker {
+    worker_for(duties(), redaction)
+}
+
+fn worker_for(duties: Duties, redaction: Redaction) -> Worker {
     let fingerprinter = Fingerprinter::new(&[7; 32]);
-    Worker::new(Writer::new("test", redaction, fingerprinter.clone(), None), fingerprinter, duties())
+    Worker::new(Writer::new("test", redaction, fingerprinter.clone(), None), fingerprinter, duties)
 }
 
 fn analysis() -> Analysis {
@@ -250,6 +254,47 @@ fn one_by_one_the_segments_tell_the_same_as_in_batches() {
             |lines: &Lines, line: &Line| line.observation.map(|at| lines.observations[at as usize].clone());
         assert_eq!(observation(&told, mine), observation(&expected, theirs));
     }
+}
+
+#[test]
+fn where_calls_go_nowhere_the_analysis_sees_the_same_and_nothing_is_written() {
+    let mut random = fastrand::Rng::with_seed(3);
+    let talks = talks(20, &mut random);
+    let frames = mix(talks, &mut random, |_| 1_000_000);
+    let [written, unwritten] = [true, false].map(|calls| {
+        let duties = Duties { calls, connections: false, ..duties() };
+        let mut lines = Lines::default();
+        for answer in
+            rounds(&mut [worker_for(duties, Redaction::Standard)], &frames, 32).into_iter().flatten()
+        {
+            lines.append(answer);
+        }
+        lines
+    });
+    assert!(!written.text.is_empty() && !written.observations.is_empty());
+    assert_eq!(unwritten.text, b"");
+    assert_eq!(unwritten.observations, written.observations);
+    let places = |lines: &Lines| lines.lines.iter().map(|line| (line.emission, line.id)).collect::<Vec<_>>();
+    assert_eq!(places(&unwritten), places(&written));
+}
+
+#[test]
+fn what_a_connection_remembers_of_its_values_is_in_the_memory_books() {
+    let cookie = "c".repeat(1500);
+    let mut talk = Talk::new(20_000);
+    let head = format!("GET / HTTP/1.1\r\nHost: api.test\r\nCookie: session={cookie}\r\n\r\n");
+    talk.send('>', TcpFlags::ACK, &head);
+    talk.send('<', TcpFlags::ACK, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let frames = mix(vec![talk], &mut fastrand::Rng::with_seed(4), |_| 1_000_000);
+    let [remembering, forgetful] = [true, false].map(|calls| {
+        // without an analysis and without records of calls nothing is looked into
+        let mut worker = worker_for(Duties { analysis: false, calls, ..duties() }, Redaction::Standard);
+        for frame in &frames {
+            worker.live_segment(&frame.packed, &frame.payload);
+        }
+        worker.memory()
+    });
+    assert!(remembering >= forgetful + cookie.len(), "{remembering} {forgetful}");
 }
 
 #[test]

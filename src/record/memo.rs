@@ -89,8 +89,14 @@ impl Memo {
         self.next = (self.next + 1) % REMEMBERED_VALUES_MAX;
     }
 
-    /// Bytes that are held.
-    #[cfg(test)]
+    /// Bytes of memory beside the struct itself.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let credential = self.credential.as_ref().map_or(0, |_| size_of::<Resolved>());
+        credential + self.shown.capacity() * size_of::<Shown>() + self.remembered_bytes()
+    }
+
+    /// Bytes of the values and of what is shown of them.
     pub(super) fn remembered_bytes(&self) -> usize {
         let shown: usize = self.shown.iter().map(|kept| kept.value.capacity() + kept.text.capacity()).sum();
         let credential =

@@ -5,6 +5,7 @@
 
 mod listener;
 mod mail;
+mod outbox;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use super::{Failure, Parts, prepare};
 use crate::analysis::Analysis;
 use crate::capture::live::{self, Stats};
 use crate::config::CaptureConfig;
-use crate::limits::{HANDED_OVER_MAX, ROUNDS_QUEUED, SLOTS_QUEUED};
+use crate::limits::{ROUNDS_QUEUED, SLOTS_QUEUED};
 use crate::merge::{Merge, Merged};
 use crate::publish::progress::Progress;
 use crate::time::Timestamp;
@@ -49,24 +50,24 @@ pub(super) fn run(config: &CaptureConfig) -> Result<ExitCode, Failure> {
     let (rounds, merged) = bounded(ROUNDS_QUEUED);
     let (report, reports) = bounded(2 * workers.len());
     let newest = Arc::new(AtomicU64::new(0));
-    let (handed_over, mailboxes): (Vec<_>, Vec<_>) = workers.iter().map(|_| bounded(HANDED_OVER_MAX)).unzip();
+    let (slits, mails): (Vec<_>, Vec<_>) = workers.iter().map(|_| Mail::new()).unzip();
     let (mut lines_back, mut threads) = (Vec::new(), Vec::new());
-    for (((index, worker), socket), mailbox) in workers.into_iter().enumerate().zip(sockets).zip(mailboxes) {
+    for (((index, worker), socket), mail) in workers.into_iter().enumerate().zip(sockets).zip(mails) {
         let (back, spare) = unbounded();
         lines_back.push(back);
         let ways = Ways {
             newest: Arc::clone(&newest),
             stop: Arc::clone(&stop),
-            others: handed_over.clone(),
+            others: slits.clone(),
             answer: answer.clone(),
             report: report.clone(),
             spare,
         };
-        let listener = Listener::new(index, worker, socket, Mail::new(mailbox), ways, books.seed);
+        let listener = Listener::new(index, worker, socket, mail, ways, books.seed);
         let thread = std::thread::Builder::new().name(format!("worker-{index}"));
         threads.push(thread.spawn(move || listener.listen()).map_err(Failure::System)?);
     }
-    drop((answer, handed_over, report));
+    drop((answer, slits, report));
     let merge = start_merge(analysis, answers, rounds, slots).map_err(Failure::System)?;
     let mut reporter = Reporter::new(config, &books, reports, threads.len());
     let publisher = start_publisher(publisher, merged, lines_back, move |publisher| reporter.look(publisher))

@@ -100,7 +100,7 @@ pub(super) fn start_publisher(
                     publisher.publish(&mut merged);
                     for (mut lines, back) in merged.batches.into_iter().zip(&lines_back) {
                         // no memory to give back, or so much that a stall must have made it
-                        if (1..=LINES_SPARE_BYTES_MAX).contains(&lines.text.capacity()) {
+                        if lines.lines.capacity() > 0 && lines.text.capacity() <= LINES_SPARE_BYTES_MAX {
                             lines.clear();
                             drop(back.send(lines));
                         }

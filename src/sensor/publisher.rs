@@ -1,10 +1,10 @@
 //! The publisher: the last thread, the only one that may wait. It writes lines in their order, and keeps what the
 //! summary shows.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::foremost::Foremost;
 use crate::analysis::Emitted;
 use crate::merge::{Merged, Place};
 use crate::publish::kafka::Kafka;
@@ -29,9 +29,10 @@ pub(super) struct Publisher {
     text: Vec<u8>,
     pub(super) failure: Option<SinkError>,
     pub(super) undelivered: bool,
-    pub(super) findings: BTreeMap<u128, Box<Finding>>,
-    pub(super) endpoints: BTreeMap<u128, Box<Endpoint>>,
-    pub(super) keeps_summary: bool,
+    pub(super) findings: Foremost<Finding>,
+    pub(super) endpoints: Foremost<Endpoint>,
+    /// There is no other output: the summary is all that is told.
+    keeps_summary: bool,
     /// Lines that came.
     pub(super) lines: u64,
     /// Records of the sensor itself that were sent.
@@ -52,7 +53,7 @@ impl Publisher {
         stop: Arc<AtomicBool>,
         progress: Progress,
     ) -> Self {
-        let keeps_summary = sinks.files.is_none();
+        let keeps_summary = sinks.files.is_none() && sinks.kafka.is_none();
         Self {
             files: sinks.files,
             kafka: sinks.kafka,
@@ -63,8 +64,8 @@ impl Publisher {
             text: Vec::new(),
             failure: None,
             undelivered: false,
-            findings: BTreeMap::new(),
-            endpoints: BTreeMap::new(),
+            findings: Foremost::default(),
+            endpoints: Foremost::default(),
             keeps_summary,
             lines: 0,
             sensor_records: 0,
@@ -111,6 +112,10 @@ impl Publisher {
         let mut count = 0;
         for place in &merged.order {
             let Some((batch, line)) = line_of(&merged.batches, place) else { continue };
+            if line.range.is_empty() {
+                // only the analysis asked for it
+                continue;
+            }
             let bytes = batch.text.get(line.range.clone()).unwrap_or_default();
             if line.kind != Kind::Call {
                 self.write_kafka(line, Some(bytes), None);
@@ -141,8 +146,8 @@ impl Publisher {
         self.write(&Outgoing { kind, id: &id, rev, time, key: &key, subject, json: &json });
         if self.keeps_summary {
             match emitted {
-                Emitted::Finding(finding) => drop(self.findings.insert(finding.id, finding)),
-                Emitted::Endpoint(endpoint) => drop(self.endpoints.insert(endpoint.id, endpoint)),
+                Emitted::Finding(finding) => self.findings.take(finding),
+                Emitted::Endpoint(endpoint) => self.endpoints.take(endpoint),
             }
         }
     }

@@ -98,6 +98,8 @@ crate::counters! {
         undecodable_bad_fragment,
         /// More tunnels in each other than are opened.
         undecodable_tunnel_too_deep,
+        /// More fragmented datagrams in each other than are put together.
+        undecodable_fragments_too_deep,
         /// More headers after each other than are read.
         undecodable_too_many_headers,
     }
@@ -244,6 +246,7 @@ pub(super) enum Undecodable {
     BadTunnel,
     BadFragment,
     TunnelTooDeep,
+    FragmentsTooDeep,
     TooManyHeaders,
 }
 
@@ -272,6 +275,7 @@ impl Undecodable {
             Self::BadTunnel => &mut counters.undecodable_bad_tunnel,
             Self::BadFragment => &mut counters.undecodable_bad_fragment,
             Self::TunnelTooDeep => &mut counters.undecodable_tunnel_too_deep,
+            Self::FragmentsTooDeep => &mut counters.undecodable_fragments_too_deep,
             Self::TooManyHeaders => &mut counters.undecodable_too_many_headers,
         }
     }

@@ -117,17 +117,23 @@ pub(super) struct Packet<'a> {
     /// The bytes lie in a reassembled datagram.
     pub(super) reassembled: bool,
     tunnels: usize,
+    datagrams: usize,
 }
 
 impl<'a> Packet<'a> {
     /// A frame before its first header.
     pub(super) fn new(view: View<'a>) -> Self {
-        Self { view, vni: None, reassembled: false, tunnels: 0 }
+        Self { view, vni: None, reassembled: false, tunnels: 0, datagrams: 0 }
     }
 
     /// The same packet, going on in a datagram that its last fragment completed.
-    pub(super) fn within(self, datagram: View<'_>) -> Packet<'_> {
-        Packet { view: datagram, vni: self.vni, reassembled: true, tunnels: self.tunnels }
+    pub(super) fn within(self, datagram: View<'_>) -> Result<Packet<'_>, Stop> {
+        let datagrams = self.datagrams + 1;
+        if datagrams > limits::NESTED_DATAGRAMS_MAX {
+            return Err(Undecodable::FragmentsTooDeep.into());
+        }
+        let Self { vni, tunnels, .. } = self;
+        Ok(Packet { view: datagram, vni, reassembled: true, tunnels, datagrams })
     }
 
     /// Another tunnel is about to be opened.

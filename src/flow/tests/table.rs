@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::flow::table::{Host, Table};
-use crate::limits::{CLOSED_NS, EMPTY_NS_MAX, IDLE_NS_MAX};
+use crate::limits::{CLOSED_NS, DEADLINES_SPARE, EMPTY_NS_MAX, IDLE_NS_MAX};
 
 /// Writes down what happens.
 #[derive(Default)]
@@ -247,6 +247,25 @@ fn ten_thousand_idle_connections_take_what_their_structs_take() {
     }
     assert_eq!(bench.table.len(), 10_000);
     assert_eq!(bench.table.counters.flows, 10_000);
+}
+
+#[test]
+fn deadlines_that_nothing_waits_for_any_more_are_taken_out() {
+    let mut bench = Bench::new(1 << 20);
+    let second = 1_000_000_000;
+    bench.up(0, 9, "S", 999, "").push(0, 9, Direction::Down, "SA", 4999, 1000, "");
+    let (mut clock, mut seq) = (second, 1000);
+    // each hole is filled before its time, and the sweep then queues the end of the silence once more
+    for _ in 0..2 * DEADLINES_SPARE {
+        bench.up(clock, 9, "A", seq + 1, "b").push(clock, 9, Direction::Down, "A", 5000, seq + 2, "");
+        bench.up(clock + 1, 9, "A", seq, "a");
+        (clock, seq) = (clock + second * 11 / 10, seq + 2);
+        bench.advance(clock);
+        assert!(bench.table.deadlines() <= 2 + DEADLINES_SPARE, "{}", bench.table.deadlines());
+    }
+    assert!(bench.closings().is_empty());
+    bench.advance(clock + 2 * IDLE_NS_MAX);
+    assert_eq!(bench.closings().len(), 1, "the flow still ends at its time");
 }
 
 #[test]

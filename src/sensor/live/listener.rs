@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender};
 
-use super::mail::{HandedOver, Mail};
+use super::mail::{Mail, Slit};
+use super::outbox::Outbox;
 use super::{Heard, Report};
 use crate::capture::Frame;
 use crate::capture::live::{Fanout, ReadError, Socket};
 use crate::flow::Stamp;
-use crate::limits::{FRAGMENT_BYTES_MAX, LINES_BEHIND_BYTES_MAX, REPORT_NS};
+use crate::limits::{FRAGMENT_BYTES_MAX, REPORT_NS};
 use crate::sensor::pipeline::{Answered, stopped};
 use crate::sensor::report::WorkerBooks;
 use crate::time::Timestamp;
@@ -23,7 +24,7 @@ pub(super) struct Ways {
     pub(super) newest: Arc<AtomicU64>,
     pub(super) stop: Arc<AtomicBool>,
     /// The mailboxes of all workers.
-    pub(super) others: Vec<Sender<HandedOver>>,
+    pub(super) others: Vec<Slit>,
     pub(super) answer: Sender<(usize, Answered)>,
     pub(super) report: Sender<(usize, Report)>,
     /// Emptied lines that come back.
@@ -46,8 +47,7 @@ pub(super) struct Listener {
     clock: Timestamp,
     desk: Desk,
     ways: Ways,
-    /// Lines that the merge had no room for yet.
-    waiting: Lines,
+    outbox: Outbox,
     /// When it tells of itself next.
     report_at: Timestamp,
 }
@@ -79,7 +79,7 @@ impl Listener {
             clock: Timestamp::ZERO,
             desk,
             ways,
-            waiting: Lines::default(),
+            outbox: Outbox::default(),
             report_at: Timestamp::ZERO,
         }
     }
@@ -96,9 +96,9 @@ impl Listener {
         self.desk.empty_mail();
         self.desk.worker.close_round(self.desk.clock.max(self.newest()), true);
         let lines = self.desk.worker.swap_lines(Lines::default());
-        self.waiting.append(lines);
+        let lines = std::mem::take(&mut self.outbox).close(lines);
         let clock = self.desk.clock.max(self.clock);
-        let answered = Answered { lines: std::mem::take(&mut self.waiting), clock, last: true };
+        let answered = Answered { lines, clock, last: true };
         // the merge has gone only if it failed, and then that is told
         drop(self.ways.answer.send((self.index, answered)));
         let mut report = self.report();
@@ -163,24 +163,9 @@ impl Listener {
     fn send(&mut self) {
         let spare = self.ways.spare.try_recv().unwrap_or_default();
         let lines = self.desk.worker.swap_lines(spare);
-        self.waiting.append(lines);
-        if self.waiting.lines.is_empty() {
-            return;
-        }
-        let lines = std::mem::take(&mut self.waiting);
-        let answered = Answered { lines, clock: self.desk.clock, last: false };
-        match self.ways.answer.try_send((self.index, answered)) {
-            Ok(()) => {}
-            Err(TrySendError::Full((_, answered))) => {
-                self.waiting = answered.lines;
-                if self.waiting.text.len() > LINES_BEHIND_BYTES_MAX {
-                    self.desk.heard.lines_dropped += self.waiting.lines.len() as u64;
-                    self.waiting = Lines::default();
-                }
-            }
-            // nobody writes any more: the thread behind failed, and that is told
-            Err(TrySendError::Disconnected(_)) => self.ways.stop.store(true, Ordering::Relaxed),
-        }
+        let Ways { answer, stop, .. } = &self.ways;
+        let dropped = self.outbox.send(lines, self.desk.clock, self.index, answer, stop);
+        self.desk.heard.lines_dropped += dropped;
     }
 
     /// The books as they stand.
@@ -202,7 +187,7 @@ fn take(
     wire: &mut Wire,
     clock: &mut Timestamp,
     desk: &mut Desk,
-    (fanout, index, others): (Fanout, usize, &[Sender<HandedOver>]),
+    (fanout, index, others): (Fanout, usize, &[Slit]),
 ) {
     let read = &mut desk.heard.read;
     read.frames += 1;
@@ -222,8 +207,7 @@ fn take(
         };
         match others.get(owner) {
             Some(owner_mail) if owner != index => {
-                let handed = HandedOver { packed, payload: segment.payload.to_vec() };
-                desk.heard.segments_dropped += u64::from(owner_mail.try_send(handed).is_err());
+                desk.heard.segments_dropped += u64::from(!owner_mail.put(packed, segment.payload));
             }
             _ => desk.own(packed, segment.payload),
         }
@@ -233,11 +217,12 @@ fn take(
 impl Desk {
     /// A segment of this socket and this worker.
     fn own(&mut self, packed: Packed, payload: &[u8]) {
-        if self.mail.active() {
-            self.mail.keep(packed, payload);
+        let Self { worker, mail, clock, .. } = self;
+        if mail.active() {
+            mail.keep(packed, payload, |packed, payload| push(worker, clock, packed, payload));
         } else {
-            self.clock = self.clock.max(packed.stamp.clock);
-            self.worker.live_segment(&packed, payload);
+            *clock = (*clock).max(packed.stamp.clock);
+            worker.live_segment(&packed, payload);
         }
     }
 

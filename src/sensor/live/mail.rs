@@ -6,17 +6,54 @@
 //! puts its own segments beside it, lets both wait for some slots, and takes them by time.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::limits::{HANDED_OVER_MAX, MAIL_ACTIVE_SLOTS, MAIL_SEGMENTS_MAX, MAIL_WAIT_SLOTS};
+use crate::limits::{
+    HANDED_OVER_BYTES_MAX, HANDED_OVER_MAX, MAIL_ACTIVE_SLOTS, MAIL_BYTES_MAX, MAIL_SEGMENTS_MAX,
+    MAIL_WAIT_SLOTS,
+};
 use crate::time::Timestamp;
 use crate::worker::Packed;
 
 /// A segment with its payload.
-pub(super) struct HandedOver {
-    pub(super) packed: Packed,
-    pub(super) payload: Vec<u8>,
+struct HandedOver {
+    packed: Packed,
+    payload: Vec<u8>,
+}
+
+impl HandedOver {
+    const fn bytes(&self) -> usize {
+        size_of::<Waiting>() + self.payload.len()
+    }
+}
+
+/// Where others put segments for a worker.
+#[derive(Clone)]
+pub(super) struct Slit {
+    sender: Sender<HandedOver>,
+    /// Bytes that lie in the box.
+    bytes: Arc<AtomicUsize>,
+}
+
+impl Slit {
+    /// Whether there was room for it.
+    pub(super) fn put(&self, packed: Packed, payload: &[u8]) -> bool {
+        // others may put at the same time: then the box holds a segment of each beyond the bound, no more
+        if self.bytes.load(Ordering::Relaxed) + payload.len() > HANDED_OVER_BYTES_MAX {
+            return false;
+        }
+        let handed = HandedOver { packed, payload: payload.to_vec() };
+        let bytes = handed.bytes();
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let taken = self.sender.try_send(handed).is_ok();
+        if !taken {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        taken
+    }
 }
 
 /// A segment and the slot in which it came.
@@ -28,6 +65,10 @@ struct Waiting {
 /// The mailbox of one worker.
 pub(super) struct Mail {
     mailbox: Receiver<HandedOver>,
+    /// Bytes that lie in the mailbox.
+    unread: Arc<AtomicUsize>,
+    /// Bytes that wait here.
+    bytes: usize,
     slot: u64,
     /// Up to here the worker's own segments wait beside the mail.
     active_until: u64,
@@ -36,8 +77,13 @@ pub(super) struct Mail {
 }
 
 impl Mail {
-    pub(super) const fn new(mailbox: Receiver<HandedOver>) -> Self {
-        Self { mailbox, slot: 0, active_until: 0, handed: VecDeque::new(), own: VecDeque::new() }
+    /// An empty one, and the way into it.
+    pub(super) fn new() -> (Slit, Self) {
+        let (sender, mailbox) = bounded(HANDED_OVER_MAX);
+        let unread = Arc::new(AtomicUsize::new(0));
+        let slit = Slit { sender, bytes: Arc::clone(&unread) };
+        let (handed, own) = (VecDeque::new(), VecDeque::new());
+        (slit, Self { mailbox, unread, bytes: 0, slot: 0, active_until: 0, handed, own })
     }
 
     /// The worker's own segments have to wait too.
@@ -50,29 +96,47 @@ impl Mail {
         self.handed.is_empty() && self.own.is_empty()
     }
 
-    /// A segment of the worker's own socket.
-    pub(super) fn keep(&mut self, packed: Packed, payload: &[u8]) {
+    /// A segment of the worker's own socket. If too much waits, all comes out at once.
+    pub(super) fn keep(&mut self, packed: Packed, payload: &[u8], mut take: impl FnMut(&Packed, &[u8])) {
         let handed = HandedOver { packed, payload: payload.to_vec() };
+        self.bytes += handed.bytes();
         self.own.push_back(Waiting { slot: self.slot, handed });
+        if self.is_full() {
+            self.hand_out(Timestamp::MAX, &mut take);
+        }
     }
 
     /// The end of a slot: hands out what has waited for long enough, by time.
     pub(super) fn open(&mut self, mut take: impl FnMut(&Packed, &[u8])) {
-        for handed in self.mailbox.try_iter().take(HANDED_OVER_MAX) {
+        for _ in 0..HANDED_OVER_MAX {
+            let Ok(handed) = self.mailbox.try_recv() else { break };
             self.active_until = self.slot + MAIL_ACTIVE_SLOTS;
-            self.handed.push_back(Waiting { slot: self.slot, handed });
+            self.receive(handed, &mut take);
         }
         self.slot += 1;
-        let full = self.handed.len() + self.own.len() > MAIL_SEGMENTS_MAX;
-        let horizon = if self.active() && !full { self.horizon() } else { Timestamp::MAX };
+        let horizon = if self.active() { self.horizon() } else { Timestamp::MAX };
         self.hand_out(horizon, &mut take);
     }
 
     /// The end of all: once the others have gone, everything.
     pub(super) fn empty(&mut self, mut take: impl FnMut(&Packed, &[u8])) {
-        let slot = self.slot;
-        self.handed.extend(self.mailbox.iter().map(|handed| Waiting { slot, handed }));
+        while let Ok(handed) = self.mailbox.recv() {
+            self.receive(handed, &mut take);
+        }
         self.hand_out(Timestamp::MAX, &mut take);
+    }
+
+    fn receive(&mut self, handed: HandedOver, take: &mut impl FnMut(&Packed, &[u8])) {
+        self.unread.fetch_sub(handed.bytes(), Ordering::Relaxed);
+        self.bytes += handed.bytes();
+        self.handed.push_back(Waiting { slot: self.slot, handed });
+        if self.is_full() {
+            self.hand_out(Timestamp::MAX, take);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.handed.len() + self.own.len() > MAIL_SEGMENTS_MAX || self.bytes > MAIL_BYTES_MAX
     }
 
     /// The newest time of what has waited for long enough.
@@ -95,6 +159,7 @@ impl Mail {
             };
             match first.pop_front() {
                 Some(one) if one.handed.packed.stamp.time <= horizon => {
+                    self.bytes -= one.handed.bytes();
                     take(&one.handed.packed, &one.handed.payload);
                 }
                 Some(early) => return first.push_front(early),
@@ -134,16 +199,16 @@ mod tests {
 
     #[test]
     fn both_ways_come_out_by_time_and_nothing_stays() {
-        let (sender, mailbox) = crossbeam_channel::unbounded();
-        let mut mail = Mail::new(mailbox);
+        let (slit, mut mail) = Mail::new();
         let mut out = Vec::new();
-        let hand = |nanos| sender.send(HandedOver { packed: packed(nanos), payload: Vec::new() }).unwrap();
+        let hand = |nanos| assert!(slit.put(packed(nanos), b""));
+        let early = |_: &Packed, _: &[u8]| panic!("it has to wait");
         assert!(!mail.active());
         hand(10);
         mail.open(|packed, _| out.push(packed.stamp.time.as_nanos()));
         assert!(mail.active() && out.is_empty());
-        mail.keep(packed(12), b"");
-        mail.keep(packed(14), b"");
+        mail.keep(packed(12), b"", early);
+        mail.keep(packed(14), b"", early);
         mail.open(|packed, _| out.push(packed.stamp.time.as_nanos()));
         hand(11);
         hand(13);
@@ -156,10 +221,34 @@ mod tests {
         }
         assert!(!mail.active() && mail.is_empty());
         hand(20);
-        mail.keep(packed(19), b"");
-        drop(sender);
+        mail.keep(packed(19), b"", early);
+        drop(slit);
         out.clear();
         mail.empty(|packed, _| out.push(packed.stamp.time.as_nanos()));
         assert_eq!(out, [19, 20]);
+    }
+
+    #[test]
+    fn the_bytes_that_wait_are_bounded_and_none_is_lost_but_what_the_mailbox_refused() {
+        let (slit, mut mail) = Mail::new();
+        let payload = vec![7; 64 << 10];
+        let taken =
+            (1..HANDED_OVER_MAX as u64).take_while(|nanos| slit.put(packed(*nanos), &payload)).count();
+        assert!((400..=512).contains(&taken), "{taken} segments of 64 KiB fit into 32 MiB");
+        let mut out = 0;
+        mail.open(|_, _| out += 1);
+        assert!(slit.put(packed(1000), &payload), "what was received makes room");
+        assert_eq!(out, 0);
+        // its own wait too, until there is too much of it
+        let mut kept = 0;
+        while out == 0 && kept < MAIL_SEGMENTS_MAX {
+            kept += 1;
+            mail.keep(packed(1000 + kept as u64), &payload, |_, _| out += 1);
+            assert!(mail.bytes <= MAIL_BYTES_MAX);
+        }
+        assert_eq!(out, taken + kept);
+        drop(slit);
+        mail.empty(|_, _| out += 1);
+        assert_eq!((out, mail.bytes, mail.unread.load(Ordering::Relaxed)), (taken + kept + 1, 0, 0));
     }
 }

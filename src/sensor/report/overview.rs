@@ -44,9 +44,9 @@ impl Books {
                 causes: self.causes(),
             },
             operations: operations(publisher),
-            operations_total: publisher.endpoints.len() as u64,
+            operations_total: publisher.endpoints.total(),
             findings: findings(publisher),
-            findings_total: publisher.findings.len() as u64,
+            findings_total: publisher.findings.total(),
             given_up: self
                 .given_up
                 .iter()
@@ -104,10 +104,7 @@ impl Books {
 }
 
 fn operations(publisher: &Publisher) -> Vec<Operation> {
-    let mut all: Vec<_> = publisher.endpoints.values().collect();
-    all.sort_by(|a, b| {
-        (b.calls, &a.service, &a.template, &a.method).cmp(&(a.calls, &b.service, &b.template, &b.method))
-    });
+    let all = publisher.endpoints.ranked();
     all.into_iter()
         .take(ROWS_MAX)
         .map(|endpoint| Operation {
@@ -123,8 +120,7 @@ fn operations(publisher: &Publisher) -> Vec<Operation> {
 }
 
 fn findings(publisher: &Publisher) -> Vec<Finding> {
-    let mut all: Vec<_> = publisher.findings.values().collect();
-    all.sort_by(|a, b| (b.severity, b.confidence, a.id).cmp(&(a.severity, a.confidence, b.id)));
+    let all = publisher.findings.ranked();
     all.into_iter()
         .take(ROWS_MAX)
         .map(|finding| {

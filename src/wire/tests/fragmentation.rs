@@ -213,6 +213,31 @@ fn inside_and_around_tunnels() {
 }
 
 #[test]
+fn datagrams_that_complete_each_other_are_put_together_to_a_bounded_depth() {
+    // each waiting first fragment holds the head of the next datagram's last one, whose bytes are those of its own last
+    let chain = |datagrams: u32| {
+        let mut wire = Wire::new(16 << 20);
+        for id in 0..datagrams {
+            let head = ipv6_fragment(6, id + 1, 8, false, &[])[40..].to_vec();
+            let next = if id + 1 < datagrams { 44 } else { 59 };
+            let first = ethernet(0x86dd, &ipv6_fragment(next, id, 0, true, &head));
+            assert_eq!(push(&mut wire, at(1), &captured(ETHERNET, &first, first.len())), None);
+        }
+        let last = ethernet(0x86dd, &ipv6_fragment(44, 0, 8, false, b"end"));
+        assert_eq!(push(&mut wire, at(1), &captured(ETHERNET, &last, last.len())), None);
+        *wire.counters()
+    };
+    let deepest = limits::NESTED_DATAGRAMS_MAX as u32;
+    let within = chain(deepest);
+    assert_eq!((within.other_ipv6_next_header, within.undecodable_fragments_too_deep), (1, 0));
+    for datagrams in [deepest + 1, 4000] {
+        let beyond = chain(datagrams);
+        assert_eq!((beyond.other_ipv6_next_header, beyond.undecodable_fragments_too_deep), (0, 1));
+        assert_eq!(u32::try_from(beyond.fragments_held), Ok(datagrams - deepest - 1));
+    }
+}
+
+#[test]
 fn random_fragments_give_what_an_obvious_twin_gives() {
     let mut random = fastrand::Rng::with_seed(7);
     let mut completed = 0;
