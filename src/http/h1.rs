@@ -350,6 +350,10 @@ impl Side {
         } else if deliver(HttpEvent::Junk(self.place)) == Expect::Headless {
             self.body = Body::UntilClose { total: blank + before.len() as u64 };
             self.state = State::Body;
+            if blank > 0 {
+                // they were taken for blank lines before a head and not kept: this body can't be inspected
+                deliver(HttpEvent::Missing { len: blank });
+            }
             if !before.is_empty() {
                 deliver(HttpEvent::Body { bytes: &before, time: self.place.time });
             }
