@@ -203,7 +203,12 @@ impl Asked {
 
     /// No answer comes any more, or no end of it.
     pub(super) fn abandon(&mut self, cause: Causes) {
-        self.request_open = false;
+        if std::mem::take(&mut self.request_open) {
+            self.request_body = None;
+        }
+        if self.answer == Answer::Open {
+            self.response_body = None;
+        }
         self.call.causes.insert(match self.answer {
             Answer::Awaited if self.answer_may_be_lost => Causes::GAP_IN_RESPONSE,
             Answer::Awaited | Answer::Open => cause,
