@@ -58,6 +58,16 @@ pub struct Span {
 }
 
 impl Span {
+    /// Of something that was there and is not known: names nothing.
+    pub const UNKNOWN: Self = Self { start: u32::MAX, end: 0 };
+
+    /// What it names was seen.
+    #[must_use]
+    #[inline]
+    pub const fn is_known(self) -> bool {
+        self.start <= self.end
+    }
+
     /// The bytes of `buffer` that the span names; nothing if the span lies outside.
     #[must_use]
     pub fn of(self, buffer: &[u8]) -> &[u8] {
@@ -67,7 +77,7 @@ impl Span {
     /// The same range of a buffer in which `by` bytes were put in front.
     #[must_use]
     pub const fn shifted(self, by: u32) -> Self {
-        Self { start: self.start + by, end: self.end + by }
+        if self.is_known() { Self { start: self.start + by, end: self.end + by } } else { self }
     }
 }
 
@@ -78,6 +88,11 @@ pub struct HeaderSpan {
     pub name: Span,
     /// The value without white space around it; a folded value keeps its line breaks.
     pub value: Span,
+}
+
+impl HeaderSpan {
+    /// A field was sent here, and neither its name nor its value is known (HPACK under loss).
+    pub const UNKNOWN: Self = Self { name: Span::UNKNOWN, value: Span::UNKNOWN };
 }
 
 /// How a call's messages were framed.
@@ -91,6 +106,10 @@ pub enum Protocol {
     Http11,
     /// HTTP/1.1 up to the answer 101, WebSocket from there on (RFC 6455 §4).
     WebSocket,
+    /// HTTP/2 (RFC 9113).
+    H2,
+    /// gRPC over HTTP/2.
+    Grpc,
 }
 
 impl Protocol {
@@ -102,6 +121,8 @@ impl Protocol {
             Self::Http10 => "http/1.0",
             Self::Http11 => "http/1.1",
             Self::WebSocket => "websocket",
+            Self::H2 => "h2",
+            Self::Grpc => "grpc",
         }
     }
 }
@@ -186,6 +207,10 @@ names! {
         CONNECTION_CLOSED = 8, "connection_closed";
         /// The framing is broken: where the message ends can't be known.
         MALFORMED = 9, "malformed";
+        /// A field hangs on an entry of the HPACK table that was not seen.
+        HPACK_UNKNOWN = 10, "hpack_unknown";
+        /// One end ended the stream before the messages had ended (RFC 9113 §6.4).
+        STREAM_RESET = 11, "stream_reset";
     }
 }
 
@@ -236,6 +261,14 @@ names! {
         SEGMENT_REWRITTEN = 20, "segment_rewritten";
         /// A body where the method or the status allows none.
         UNEXPECTED_BODY = 21, "unexpected_body";
+        /// A frame that HTTP/2 has not: its size or its stream can't be (RFC 9113 §4, §6).
+        INVALID_FRAME = 22, "invalid_frame";
+        /// A header block that is not HPACK (RFC 7541).
+        INVALID_HPACK = 23, "invalid_hpack";
+        /// A header block in more pieces than anybody needs.
+        CONTINUATION_FLOOD = 24, "continuation_flood";
+        /// Streams that are opened and reset at once, again and again (CVE-2023-44487).
+        RESET_FLOOD = 25, "reset_flood";
     }
 }
 
@@ -283,6 +316,8 @@ pub struct Call {
     pub ttfb_ns: Option<u64>,
     /// Version of the request; of the response where the request is lost.
     pub protocol: Protocol,
+    /// The stream it was on (HTTP/2).
+    pub stream_id: Option<u32>,
     /// Both heads as they lay.
     pub buffer: Vec<u8>,
     /// Header lines of both heads.
@@ -291,8 +326,12 @@ pub struct Call {
     pub method: Option<Span>,
     /// The request target as it stands on the wire (RFC 9112 §3.2).
     pub target: Option<Span>,
+    /// `:authority`, where the protocol has it beside the headers (RFC 9113 §8.3.1).
+    pub authority: Option<Span>,
     /// Three digits.
     pub status: Option<u16>,
+    /// `grpc-status`, if this is gRPC.
+    pub grpc_status: Option<u32>,
     /// The request.
     pub request: Message,
     /// The response.
@@ -304,10 +343,13 @@ pub struct Call {
 }
 
 impl Call {
-    /// Names and values of one half's headers, in order.
+    /// Names and values of one half's headers, in order, but those that are not known.
     pub fn headers_of<'a>(&'a self, message: &Message) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let spans = self.headers.get(message.headers.clone()).unwrap_or_default();
-        spans.iter().map(|span| (span.name.of(&self.buffer), span.value.of(&self.buffer)))
+        spans
+            .iter()
+            .filter(|span| span.name.is_known())
+            .map(|span| (span.name.of(&self.buffer), span.value.of(&self.buffer)))
     }
 
     /// The first header of that name (in lower case) in one half: known, none, or unknown.

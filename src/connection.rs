@@ -2,10 +2,12 @@
 //!
 //! ```text
 //!   Looking ──a start line──▶ Http ──101, or CONNECT answered with 2xx──▶ Looking (in the tunnel) or GivenUp
+//!      ├──a preface, or frames under way──▶ Http2
 //!      └──another protocol, or nothing known for too long──▶ GivenUp
 //! ```
 
 mod arbitrary;
+mod h2;
 mod look;
 #[cfg(test)]
 mod tests;
@@ -14,13 +16,14 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::call::{Anomalies, Causes, Roles};
 use crate::exchange::{Context, Desk, Exchange, Finished, Verdict};
-use crate::flow::{Chunk, Data, EndReason, Stamp};
+use crate::flow::{Chunk, Data, EndReason, Gap, GapCause, Stamp};
 use crate::http::HttpEvent;
 use crate::http::h1::Side;
 use crate::http::h1::head::Kind;
 use crate::limits::TUNNELS_MAX;
 use crate::time::Timestamp;
 use crate::wire::{Direction, FlowKey, Segment};
+use h2::{Http2, Said};
 use look::{Look, Looked};
 
 pub use arbitrary::read_arbitrary;
@@ -48,6 +51,7 @@ pub struct Connection {
 enum Stage {
     Looking(Look),
     Http(Box<Http>),
+    Http2(Box<Http2>),
     GivenUp { protocol: &'static str, reason: &'static str },
 }
 
@@ -107,6 +111,7 @@ impl Connection {
     pub fn open_calls(&self) -> u64 {
         match &self.stage {
             Stage::Http(http) => http.exchange.open() as u64,
+            Stage::Http2(http) => http.streams().open() as u64,
             Stage::Looking(_) | Stage::GivenUp { .. } => 0,
         }
     }
@@ -120,6 +125,7 @@ impl Connection {
             Stage::Http(http) => {
                 size_of::<Http>() + http.request.memory() + http.response.memory() + http.exchange.memory()
             }
+            Stage::Http2(http) => http.memory(),
             Stage::GivenUp { .. } => 0,
         }
     }
@@ -140,6 +146,7 @@ impl Connection {
                 match &mut self.stage {
                     Stage::Looking(look) => look.start(direction, start.known),
                     Stage::Http(http) if !start.known => http.join(direction),
+                    Stage::Http2(http) => http.start(direction, &start),
                     Stage::Http(_) | Stage::GivenUp { .. } => {}
                 }
             }
@@ -155,10 +162,12 @@ impl Connection {
                     }
                     self.follow_verdict(key, desk, emit);
                 }
+                Stage::Http2(http) => http.hear(desk, direction, &Said::Gap(&gap), emit),
                 Stage::GivenUp { .. } => {}
             },
             Chunk::Rewritten => match &mut self.stage {
                 Stage::Http(http) => http.exchange.rewritten(direction == http.context.client),
+                Stage::Http2(http) => http.streams_mut().rewritten(),
                 Stage::Looking(_) | Stage::GivenUp { .. } => {
                     self.anomalies.insert(Anomalies::SEGMENT_REWRITTEN);
                 }
@@ -173,6 +182,8 @@ impl Connection {
                         let tell = &mut |event: HttpEvent<'_>| exchange.response(context, desk, event, emit);
                         response.end(end.offset, end.reason, tell);
                     }
+                } else if let Stage::Http2(http) = &mut self.stage {
+                    http.hear(desk, direction, &Said::End, emit);
                 }
             }
         }
@@ -194,6 +205,12 @@ impl Connection {
                 self.calls += http.exchange.calls();
                 http.exchange.late_anomalies()
             }
+            Stage::Http2(http) => {
+                http.finish(desk, reason, emit);
+                self.calls += http.streams().calls();
+                self.client = http.client();
+                http.streams().late_anomalies()
+            }
             Stage::Looking(_) | Stage::GivenUp { .. } => Anomalies::EMPTY,
         };
         self.anomalies.insert(late);
@@ -201,7 +218,9 @@ impl Connection {
             Stage::GivenUp { protocol, reason } => (*protocol, *reason),
             Stage::Looking(look) if self.bytes != [0, 0] => (look.protocol(), "ended_before_known"),
             Stage::Http(_) if !self.anomalies.is_empty() => ("http", "anomalies"),
-            Stage::Looking(_) | Stage::Http(_) => return None,
+            Stage::Http2(_) if !self.anomalies.is_empty() => ("h2", "anomalies"),
+            Stage::Http2(_) if self.calls == 0 => ("h2", "no_calls"),
+            Stage::Looking(_) | Stage::Http(_) | Stage::Http2(_) => return None,
         };
         self.stage = Stage::GivenUp { protocol, reason: why };
         Some(self.record(key, protocol, why))
@@ -260,7 +279,24 @@ impl Connection {
                     let first = Data { bytes: &bytes, ..place };
                     self.data(key, desk, direction, &first, emit);
                 }
+                Looked::H2 { client, bytes, place } => {
+                    let mut look = std::mem::take(look);
+                    let mut http = Http2::new(self.id, key, self.interface, Some(client), &mut look);
+                    if client == direction {
+                        http.note_preface(place.ack);
+                    }
+                    let first = Data { bytes: &bytes, ..place };
+                    http.hear(desk, direction, &Said::Data(&first), emit);
+                    self.begin_http2(desk, direction.reverse(), http, look, emit);
+                }
+                Looked::Frames => {
+                    let mut look = std::mem::take(look);
+                    let mut http = Http2::new(self.id, key, self.interface, self.opener, &mut look);
+                    http.hear(desk, direction, &Said::Kept, emit);
+                    self.begin_http2(desk, direction.reverse(), http, look, emit);
+                }
             },
+            Stage::Http2(http) => http.hear(desk, direction, &Said::Data(data), emit),
             Stage::Http(http) => {
                 let Http { context, request, response, exchange, .. } = &mut **http;
                 if direction == context.client {
@@ -286,6 +322,25 @@ impl Connection {
             exchange: Exchange::new(look.hidden(client), answers),
             look,
         }));
+    }
+
+    /// What was kept of the other direction comes behind what told that this is HTTP/2.
+    fn begin_http2(
+        &mut self,
+        desk: &mut Desk,
+        other: Direction,
+        mut http: Http2,
+        mut look: Look,
+        emit: &mut impl FnMut(Finished<'_>),
+    ) {
+        match look.take_pending(other) {
+            Some((bytes, place)) => {
+                let pending = Data { bytes: &bytes, ..place };
+                http.hear(desk, other, &Said::Data(&pending), emit);
+            }
+            None => http.hear(desk, other, &Said::Kept, emit),
+        }
+        self.stage = Stage::Http2(Box::new(http));
     }
 
     /// What only looked like HTTP is looked at again.
@@ -318,6 +373,7 @@ impl Connection {
                     request.resume(&mut |event| exchange.request(context, desk, event, emit));
                     response.resume(&mut |event| exchange.response(context, desk, event, emit));
                 }
+                Verdict::Upgrade("h2c") => self.upgrade(desk, emit),
                 Verdict::Upgrade(protocol) => {
                     self.leave_http(desk, emit);
                     self.stage = Stage::GivenUp { protocol, reason: "upgraded" };
@@ -339,31 +395,67 @@ impl Connection {
         self.anomalies.insert(http.exchange.late_anomalies());
     }
 
+    /// Both directions go on in HTTP/2, beginning with what was held.
+    fn upgrade(&mut self, desk: &mut Desk, emit: &mut impl FnMut(Finished<'_>)) {
+        self.leave_http(desk, emit);
+        let Stage::Http(http) = &mut self.stage else { return };
+        let request = http.exchange.take_carried_over();
+        let mut next = Box::new(Http2::upgraded(&http.context, desk, request.as_deref()));
+        let (held, holes) = http.hand_over();
+        for Held { direction, bytes, place } in held {
+            next.hear(desk, direction, &Said::Data(&Data { bytes: &bytes, ..place }), emit);
+        }
+        for direction in holes {
+            // how long the hole was is not known here: it may hide anything
+            let gap = Gap { offset: 0, len: u64::MAX, cause: GapCause::Lost };
+            next.hear(desk, direction, &Said::Gap(&gap), emit);
+        }
+        self.stage = Stage::Http2(next);
+    }
+
     /// Both directions begin anew inside the tunnel; what was held for it is looked at first.
     fn enter_tunnel(&mut self, key: &FlowKey, desk: &mut Desk, emit: &mut impl FnMut(Finished<'_>)) {
         self.leave_http(desk, emit);
         self.tunnels += 1;
         let Stage::Http(http) = &mut self.stage else { return };
-        let client = http.context.client;
-        let mut held: Vec<(Direction, Vec<u8>, Data<'static>)> = Vec::new();
         let mut look = Look::default();
         look.start(Direction::Up, true);
         look.start(Direction::Down, true);
-        for (direction, side) in [(client, &mut http.request), (client.reverse(), &mut http.response)] {
-            let keep =
-                |data: Data<'_>| held.push((direction, data.bytes.to_vec(), Data { bytes: &[], ..data }));
-            if !side.hand_over(keep) {
-                look.gap(direction);
-            }
+        let (held, holes) = http.hand_over();
+        for direction in holes {
+            look.gap(direction);
         }
         self.stage = Stage::Looking(look);
-        for (direction, bytes, place) in held {
+        for Held { direction, bytes, place } in held {
             self.data(key, desk, direction, &Data { bytes: &bytes, ..place }, emit);
         }
     }
 }
 
+/// Bytes that came before it was known who shall read them.
+struct Held {
+    direction: Direction,
+    bytes: Vec<u8>,
+    place: Data<'static>,
+}
+
 impl Http {
+    /// What both sides held for whatever follows, and the directions of which it has a hole.
+    fn hand_over(&mut self) -> (Vec<Held>, Vec<Direction>) {
+        let client = self.context.client;
+        let (mut held, mut holes) = (Vec::new(), Vec::new());
+        for (direction, side) in [(client, &mut self.request), (client.reverse(), &mut self.response)] {
+            let keep = |data: Data<'_>| {
+                let (bytes, place) = (data.bytes.to_vec(), Data { bytes: &[], ..data });
+                held.push(Held { direction, bytes, place });
+            };
+            if !side.hand_over(keep) {
+                holes.push(direction);
+            }
+        }
+        (held, holes)
+    }
+
     /// This direction began before the capture did.
     fn join(&mut self, direction: Direction) {
         if direction == self.context.client {

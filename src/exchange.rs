@@ -4,7 +4,9 @@
 //! packet acknowledges exactly the end of a request, and that begins behind what the client had already heard when
 //! it asked, answers that request and no other. What neither says stays apart, as two halves.
 
+mod causes;
 mod order;
+mod stream;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -12,11 +14,14 @@ use std::net::SocketAddr;
 use crate::call::{Anomalies, Call, Causes, HeaderSpan, Message, Protocol};
 use crate::flow::EndReason;
 use crate::http::h1::head::{Lines, StartLine, Version};
-use crate::http::{Cut, Expect, Head, HttpEvent, MessageEnd, Place};
+use crate::http::h2::hpack::Fields;
+use crate::http::{Expect, Head, HttpEvent, MessageEnd, Place};
 use crate::limits::{BODY_INSPECTED_BYTES_MAX, PIPELINE_MAX, SPARE_CALL_BYTES_MAX, SPARE_CALLS};
 use crate::time::Timestamp;
 use crate::wire::{Direction, FlowKey};
+use causes::{cause_of, cause_of_end};
 use order::{Answer, Asked, Entry};
+pub use stream::Streams;
 
 /// What every call of a connection has in common.
 #[derive(Clone, Copy, Debug)]
@@ -48,13 +53,15 @@ pub struct Desk {
     spare: Vec<Box<Asked>>,
     wants_body: Option<fn(&Call, &Message) -> bool>,
     opened: u64,
+    /// Room for what a header block of HTTP/2 says.
+    pub fields: Fields,
 }
 
 impl Desk {
     /// `wants_body` says of a message whose head is whole whether its body is to be kept for inspection.
     #[must_use]
-    pub const fn new(wants_body: Option<fn(&Call, &Message) -> bool>) -> Self {
-        Self { spare: Vec::new(), wants_body, opened: 0 }
+    pub fn new(wants_body: Option<fn(&Call, &Message) -> bool>) -> Self {
+        Self { spare: Vec::new(), wants_body, opened: 0, fields: Fields::default() }
     }
 
     fn wants(&self, call: &Call, message: &Message) -> Option<Vec<u8>> {
@@ -62,10 +69,16 @@ impl Desk {
     }
 
     /// A call with nothing in it but where its message begins.
-    fn take(&mut self, context: &Context, place: &Place, direction: Direction) -> Box<Asked> {
+    fn take(
+        &mut self,
+        context: &Context,
+        place: &Place,
+        direction: Direction,
+        stream_id: Option<u32>,
+    ) -> Box<Asked> {
         self.opened += 1;
         let mut asked = self.spare.pop().unwrap_or_else(|| Box::new(Asked::new(context)));
-        asked.begin(context, place, direction);
+        asked.begin(context, place, direction, stream_id);
         asked
     }
 
@@ -103,6 +116,14 @@ pub enum Verdict {
     Upgrade(&'static str),
 }
 
+/// A request of HTTP/1 that HTTP/2 answers: the client asked to switch (RFC 7540 §3.2).
+#[derive(Debug)]
+pub struct CarriedOver {
+    call: Call,
+    place: Place,
+    end_time: Option<Timestamp>,
+}
+
 /// Whether requests that were not seen wait for their answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Debt {
@@ -133,6 +154,8 @@ pub struct Exchange {
     /// Requests were seen that did not wait for the answer before.
     pipelines: bool,
     verdict: Option<Verdict>,
+    /// The request that goes on as the first stream of HTTP/2.
+    carried_over: Option<Box<CarriedOver>>,
     late: [Anomalies; 2],
     calls: u64,
     /// Heads and bodies of the calls that have not ended.
@@ -154,6 +177,7 @@ impl Exchange {
             interims: false,
             pipelines: false,
             verdict: None,
+            carried_over: None,
             late: [Anomalies::EMPTY; 2],
             calls: 0,
             held_bytes: 0,
@@ -183,6 +207,11 @@ impl Exchange {
     /// What a response said of the protocol that follows.
     pub fn take_verdict(&mut self) -> Option<Verdict> {
         self.verdict.take()
+    }
+
+    /// The request that HTTP/2 answers from here on.
+    pub fn take_carried_over(&mut self) -> Option<Box<CarriedOver>> {
+        self.carried_over.take()
     }
 
     /// Anomalies that no call took.
@@ -279,13 +308,7 @@ impl Exchange {
 
     /// The connection has ended: what waits is not answered any more.
     pub fn finish(&mut self, desk: &mut Desk, reason: EndReason, emit: &mut impl FnMut(Finished<'_>)) {
-        let cause = match reason {
-            EndReason::Fin => Causes::CONNECTION_CLOSED,
-            EndReason::Reset | EndReason::Replaced => Causes::CONNECTION_RESET,
-            EndReason::Expired => Causes::EXPIRED,
-            EndReason::Evicted => Causes::EVICTED,
-            EndReason::InputEnded => Causes::STILL_OPEN,
-        };
+        let cause = cause_of_end(reason);
         if let Some(asked) = self.alone.take() {
             self.emit(desk, asked, emit);
         }
@@ -307,7 +330,7 @@ impl Exchange {
         if self.queue.len() >= PIPELINE_MAX {
             self.forget_oldest(desk, emit);
         }
-        let mut asked = desk.take(context, &head.place, context.client);
+        let mut asked = desk.take(context, &head.place, context.client, None);
         let call = &mut asked.call;
         call.request = copy_head(&mut call.buffer, &mut call.headers, head);
         self.held_bytes += head_memory(call);
@@ -375,6 +398,10 @@ impl Exchange {
             if upgrade == Protocol::WebSocket.name() {
                 asked.call.protocol = Protocol::WebSocket;
             }
+            if upgrade == "h2c" && paired {
+                let (call, place, end_time) = (asked.call.clone(), asked.place, asked.end_time);
+                self.carried_over = Some(Box::new(CarriedOver { call, place, end_time }));
+            }
             self.verdict = Some(if status == 101 { Verdict::Upgrade(upgrade) } else { Verdict::Tunnel });
         } else if asked.waits_for_verdict() {
             self.verdict = Some(Verdict::Resume);
@@ -407,7 +434,7 @@ impl Exchange {
 
     /// A response to a request that is not known.
     fn stand_alone(&mut self, context: &Context, desk: &mut Desk, place: &Place, version: Version) {
-        let mut asked = desk.take(context, place, context.client.reverse());
+        let mut asked = desk.take(context, place, context.client.reverse(), None);
         let call = &mut asked.call;
         call.protocol = protocol(version);
         match self.queue.iter().find_map(Entry::hidden) {
@@ -545,21 +572,6 @@ fn copy_head(buffer: &mut Vec<u8>, headers: &mut Vec<HeaderSpan>, head: &Head<'_
         head_bytes: head.cut.is_none().then_some(head.bytes.len() as u64),
         body_bytes: None,
         facts: None,
-    }
-}
-
-/// The cause that a cut of the request (or of the response) gives.
-const fn cause_of(cut: Cut, of_request: bool) -> Causes {
-    match cut {
-        Cut::Lost if of_request => Causes::GAP_IN_REQUEST,
-        Cut::Lost => Causes::GAP_IN_RESPONSE,
-        Cut::SnapLength => Causes::TRUNCATED_CAPTURE,
-        Cut::Closed => Causes::CONNECTION_CLOSED,
-        Cut::Reset => Causes::CONNECTION_RESET,
-        Cut::Expired => Causes::EXPIRED,
-        Cut::Evicted => Causes::EVICTED,
-        Cut::InputEnded => Causes::STILL_OPEN,
-        Cut::Malformed => Causes::MALFORMED,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Chunk → HttpEvent: the events that every version of HTTP speaks.
 
 pub mod h1;
+pub mod h2;
 pub mod sniff;
 
 use crate::call::Anomalies;

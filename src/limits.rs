@@ -188,10 +188,33 @@ pub const LOOK_TURNS: u32 = 12;
 /// Tunnels through CONNECT that are entered one in another: a chain of two proxies is seen in practice, more is
 /// made to be entered without end.
 pub const TUNNELS_MAX: u32 = 8;
+/// Bytes of one direction that are looked through for frames of HTTP/2 where it was joined in its middle: a dozen frames
+/// of the usual size.
+pub const LOOK_FRAMES_BYTES_MAX: usize = 256 << 10;
 /// Bytes that decide what a connection speaks.
 pub const LOOK_BYTES: usize = 32;
 
 // ---- exchange ----
+
+// ---- http/h2 ----
+
+/// The dynamic table of one direction: sixteen times the size that a connection begins with; servers announce 4 KiB,
+/// some 64 KiB. Entries beyond are unknown when they are used.
+pub const HPACK_TABLE_BYTES_MAX: usize = 64 << 10;
+/// Bytes in which the next frame is looked for behind a hole. A frame has to be whole to be believed; those of servers
+/// have 16 KiB, those of some uploads up to 1 MiB, which are passed by.
+pub const H2_SEARCH_BYTES_MAX: usize = 64 << 10;
+/// Segments that these bytes may have come in.
+pub const H2_SEARCH_PIECES_MAX: usize = 512;
+/// Frames of one header block. The longest head that is kept needs 16 of the usual size; floods send them without end
+/// (CVE-2024-27316).
+pub const H2_BLOCK_FRAMES_MAX: u32 = 64;
+/// Streams of one connection that have not ended: servers allow 100 to 1,000.
+pub const H2_STREAMS_MAX: usize = 1024;
+/// Streams that ended and of which a late frame is still known for what it is.
+pub const H2_ENDED_STREAMS_KEPT: usize = 64;
+/// Streams that were reset before they were answered, for each that was not: beyond, it is a flood.
+pub const H2_RESETS_MAX: u64 = 200;
 
 /// Requests that wait for their answers on one connection; browsers pipelined 8, load generators 100.
 pub const PIPELINE_MAX: usize = 1024;

@@ -99,16 +99,12 @@ fn replay_all(corpus: &Path, names: &[String], out: &Path) -> Vec<String> {
     faults
 }
 
-/// Writes the truth without what this version does not read: calls inside TLS and of HTTP/2. A capture that has only
-/// such calls has none for it. False if there is no truth.
+/// Writes the truth without what this version does not read: calls inside TLS. A capture that has only such calls has
+/// none for it. False if there is no truth.
 fn write_truth(corpus: &Path, name: &str, folder: &Path) -> bool {
     let text = fs::read(corpus.join(format!("{name}.truth.json"))).unwrap();
     let mut truth: Value = serde_json::from_slice(&text).unwrap();
-    let is_clear_http1 = |call: &Value| {
-        let protocol = call["protocol"].as_str().unwrap_or_default();
-        call["tls"] != true && (protocol.starts_with("http/") || protocol == "websocket")
-    };
-    truth["calls"].as_array_mut().unwrap().retain(is_clear_http1);
+    truth["calls"].as_array_mut().unwrap().retain(|call| call["tls"] != true);
     fs::write(folder.join(format!("{name}.truth.json")), truth.to_string()).unwrap();
     truth["error"].is_null()
 }

@@ -2,8 +2,10 @@
 
 use crate::call::Causes;
 use crate::flow::Data;
+use crate::http::h2::frame::{PAYLOAD_BYTES_DEFAULT, begins_server};
+use crate::http::h2::resync::Search;
 use crate::http::sniff::{Sniffed, begins_request, sniff};
-use crate::limits::{LOOK_BYTES, LOOK_SEGMENTS, LOOK_TURNS};
+use crate::limits::{LOOK_BYTES, LOOK_FRAMES_BYTES_MAX, LOOK_SEGMENTS, LOOK_TURNS};
 use crate::wire::Direction;
 
 /// What the look has found so far.
@@ -30,6 +32,16 @@ struct Eye {
     /// First bytes, too few to tell.
     pending: Vec<u8>,
     place: Option<Data<'static>>,
+    /// Where it may be in the middle of a message: what is looked through for frames of HTTP/2.
+    frames: Option<Box<Frames>>,
+}
+
+/// The search for frames of HTTP/2 in one direction.
+#[derive(Debug)]
+struct Frames {
+    search: Search,
+    /// Bytes that were looked through.
+    bytes: usize,
 }
 
 /// What a chunk of data showed.
@@ -42,6 +54,19 @@ pub(super) enum Looked<'a> {
         bytes: std::borrow::Cow<'a, [u8]>,
         place: Data<'static>,
     },
+    /// HTTP/2 begins with `bytes` at `place`: the preface of the client, or the first frame of the server.
+    H2 {
+        client: Direction,
+        bytes: std::borrow::Cow<'a, [u8]>,
+        place: Data<'static>,
+    },
+    /// Frames of HTTP/2 are under way.
+    Frames,
+}
+
+/// A search of which nothing is known.
+pub(super) fn new_search() -> Search {
+    Search::new(PAYLOAD_BYTES_DEFAULT)
 }
 
 impl Look {
@@ -53,6 +78,21 @@ impl Look {
         let eye = self.eye(direction);
         eye.blind = eye.blind.or(Some(Causes::GAP_IN_REQUEST));
         eye.pending = Vec::new();
+        if let Some(frames) = &mut eye.frames {
+            frames.search.gap();
+        }
+    }
+
+    /// What was kept of a direction to be looked through for frames.
+    pub(super) fn take_search(&mut self, direction: Direction) -> Search {
+        self.eye(direction).frames.take().map_or_else(new_search, |frames| frames.search)
+    }
+
+    /// First bytes of a direction that were too few to tell.
+    pub(super) fn take_pending(&mut self, direction: Direction) -> Option<(Vec<u8>, Data<'static>)> {
+        let eye = self.eye(direction);
+        let place = eye.place.take()?;
+        Some((std::mem::take(&mut eye.pending), place))
     }
 
     /// Nothing of this direction went by unread.
@@ -70,7 +110,11 @@ impl Look {
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.sides.iter().map(|eye| eye.pending.capacity()).sum()
+        let eye = |eye: &Eye| {
+            let frames = eye.frames.as_ref().map_or(0, |frames| size_of::<Frames>() + frames.search.memory());
+            eye.pending.capacity() + frames
+        };
+        self.sides.iter().map(eye).sum()
     }
 
     /// The best name for what it speaks.
@@ -89,6 +133,9 @@ impl Look {
 
     pub(super) fn data<'a>(&mut self, direction: Direction, data: &Data<'a>) -> Looked<'a> {
         let in_sequence = self.in_sequence(direction);
+        if !in_sequence && self.finds_frames(direction, data) {
+            return Looked::Frames;
+        }
         if !data.boundary && !in_sequence {
             return Looked::Nothing;
         }
@@ -112,6 +159,10 @@ impl Look {
             Sniffed::Request if !in_sequence && !begins_request(&bytes) => self.skip(direction),
             Sniffed::Request => Looked::Http { client: direction, bytes, place },
             Sniffed::Response => Looked::Http { client: direction.reverse(), bytes, place },
+            Sniffed::Named("h2") => Looked::H2 { client: direction, bytes, place },
+            _ if in_sequence && begins_server(&bytes) => {
+                Looked::H2 { client: direction.reverse(), bytes, place }
+            }
             Sniffed::Named(protocol) => Looked::GiveUp(protocol),
             Sniffed::Short if bytes.len() < LOOK_BYTES && in_sequence => {
                 let eye = self.eye(direction);
@@ -192,9 +243,28 @@ impl Look {
             Looked::Http { client, bytes, place } => {
                 Looked::Http { client, bytes: bytes.into_owned().into(), place }
             }
+            Looked::H2 { client, bytes, place } => {
+                Looked::H2 { client, bytes: bytes.into_owned().into(), place }
+            }
             Looked::GiveUp(protocol) => Looked::GiveUp(protocol),
+            Looked::Frames => Looked::Frames,
             Looked::Nothing => Looked::Nothing,
         }
+    }
+
+    /// In the middle of a connection a frame may begin anywhere.
+    fn finds_frames(&mut self, direction: Direction, data: &Data<'_>) -> bool {
+        let frames = self
+            .eye(direction)
+            .frames
+            .get_or_insert_with(|| Box::new(Frames { search: new_search(), bytes: 0 }));
+        if frames.bytes > LOOK_FRAMES_BYTES_MAX {
+            frames.search = new_search();
+            return false;
+        }
+        frames.bytes += data.bytes.len();
+        frames.search.push(data);
+        frames.search.find().is_some()
     }
 
     /// Bytes went by that are no HTTP. Where this may be the middle of a message, all the rest of it

@@ -2,6 +2,7 @@
 
 mod conversations;
 mod gaps;
+mod h2;
 mod looks;
 mod memory;
 mod pairing;

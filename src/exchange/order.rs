@@ -57,10 +57,10 @@ enum Wish {
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) call: Call,
-    place: Place,
+    pub(super) place: Place,
     /// Position behind the request, where that is known.
     end: Option<u64>,
-    end_time: Option<Timestamp>,
+    pub(super) end_time: Option<Timestamp>,
     pub(super) request_open: bool,
     pub(super) answer: Answer,
     pub(super) answer_may_be_lost: bool,
@@ -92,9 +92,16 @@ impl Asked {
     }
 
     /// Makes it empty again, keeping its memory, for a message that begins at `place`.
-    pub(super) fn begin(&mut self, context: &Context, place: &Place, direction: Direction) {
+    pub(super) fn begin(
+        &mut self,
+        context: &Context,
+        place: &Place,
+        direction: Direction,
+        stream_id: Option<u32>,
+    ) {
         let call = &mut self.call;
-        call.id = id(context, place, direction);
+        call.id = id(context, place, direction, stream_id);
+        call.stream_id = stream_id;
         call.connection = context.connection;
         call.interface = context.interface;
         call.vni = context.key.vni();
@@ -103,7 +110,8 @@ impl Asked {
         (call.duration_ns, call.ttfb_ns) = (None, None);
         call.buffer.clear();
         call.headers.clear();
-        (call.method, call.target, call.status) = (None, None, None);
+        (call.method, call.target, call.authority, call.status) = (None, None, None, None);
+        call.grpc_status = None;
         (call.request, call.response) = (Message::default(), Message::default());
         (call.causes, call.anomalies) = (Causes::EMPTY, Anomalies::EMPTY);
         self.place = *place;
@@ -301,11 +309,14 @@ fn empty_call(context: &Context) -> Call {
         duration_ns: None,
         ttfb_ns: None,
         protocol: Protocol::Http11,
+        stream_id: None,
         buffer: Vec::new(),
         headers: Vec::new(),
         method: None,
         target: None,
+        authority: None,
         status: None,
+        grpc_status: None,
         request: Message::default(),
         response: Message::default(),
         causes: Causes::EMPTY,
@@ -314,9 +325,8 @@ fn empty_call(context: &Context) -> Call {
 }
 
 /// The id of a call: a hash of what is the same in every reading of the same packets.
-fn id(context: &Context, place: &Place, direction: Direction) -> u128 {
-    const STREAM_ID: u32 = 0; // HTTP/1 has no streams
-    const PART: u32 = 0; // and its calls are told at once
+fn id(context: &Context, place: &Place, direction: Direction, stream_id: Option<u32>) -> u128 {
+    const PART: u32 = 0; // calls are told at once
     let mut bytes = [0_u8; 41 + 8 + 4 + 1 + 4 + 4];
     let (key, rest) = bytes.split_at_mut(41);
     key.copy_from_slice(&context.key.to_bytes());
@@ -327,7 +337,8 @@ fn id(context: &Context, place: &Place, direction: Direction) -> u128 {
     let (side, rest) = rest.split_at_mut(1);
     side.copy_from_slice(&[direction.index() as u8]);
     let (stream, part) = rest.split_at_mut(4);
-    stream.copy_from_slice(&STREAM_ID.to_be_bytes());
+    // HTTP/1 has no streams
+    stream.copy_from_slice(&stream_id.unwrap_or(0).to_be_bytes());
     part.copy_from_slice(&PART.to_be_bytes());
     xxh3_128(&bytes)
 }

@@ -91,6 +91,10 @@ impl Writer {
 
     fn headers_masked(&mut self, out: &mut Vec<u8>, call: &Call, message: &Message, memo: &mut Memo) {
         for line in call.headers.get(message.headers.clone()).unwrap_or_default() {
+            if !line.name.is_known() {
+                out.extend_from_slice(UNKNOWN_LINE);
+                continue;
+            }
             let value = line.value.of(&call.buffer);
             out.extend_from_slice(b",[\"");
             let header = self.header_name(out, &call.buffer, line);
@@ -123,6 +127,10 @@ impl Writer {
 
     fn header_names(&mut self, out: &mut Vec<u8>, call: &Call, message: &Message) {
         for line in call.headers.get(message.headers.clone()).unwrap_or_default() {
+            if !line.name.is_known() {
+                out.extend_from_slice(UNKNOWN_LINE);
+                continue;
+            }
             out.extend_from_slice(b",[\"");
             self.header_name(out, &call.buffer, line);
             out.extend_from_slice(b"\"]");
@@ -201,6 +209,8 @@ pub(super) struct LeafShown {
     pub(super) masked: Vec<u8>,
 }
 
+/// In place of a header line that was sent and is not known.
+const UNKNOWN_LINE: &[u8] = b",[null,null]";
 /// The longest list of content codings that `strict` shows.
 const CODING_BYTES_MAX: usize = 64;
 /// The longest media type that `strict` shows: RFC 6838 §4.2 gives type and subtype 127 characters each.
@@ -223,7 +233,12 @@ fn headers_in_clear(out: &mut Vec<u8>, call: &Call, message: &Message) {
     if message.plain {
         return plain_headers(out, call, message);
     }
-    for (name, value) in call.headers_of(message) {
+    for line in call.headers.get(message.headers.clone()).unwrap_or_default() {
+        if !line.name.is_known() {
+            out.extend_from_slice(UNKNOWN_LINE);
+            continue;
+        }
+        let (name, value) = (line.name.of(&call.buffer), line.value.of(&call.buffer));
         out.extend_from_slice(b",[\"");
         escaped(out, name);
         out.extend_from_slice(b"\",\"");

@@ -82,8 +82,10 @@ impl Writer {
         out.extend_from_slice(b",\"protocol\":\"");
         out.extend_from_slice(call.protocol.name().as_bytes());
         out.push(b'"');
+        optional(out, b",\"stream_id\":", call.stream_id.map(u64::from));
         self.start_line(out, &view);
         optional(out, b",\"status\":", call.status.map(u64::from));
+        optional(out, b",\"grpc_status\":", call.grpc_status.map(u64::from));
         self.half(out, b",\"request\":", call, &call.request, &view.request, memo);
         self.half(out, b",\"response\":", call, &call.response, &view.response, memo);
         match view.credential {

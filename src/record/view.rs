@@ -2,7 +2,7 @@
 //! are. The record and the observation are both written from it, so that they can't differ.
 
 use super::names::Names;
-use crate::call::{Call, Message, Seen};
+use crate::call::{Call, HeaderSpan, Message, Seen};
 use crate::credential::{CredentialRef, Evidence, Header, Parameter, parameters};
 
 /// The meaning of a call's heads; bytes are those of the wire.
@@ -50,7 +50,7 @@ impl<'a> View<'a> {
         let mut request = Body::default();
         let (mut host, mut overriding) = (None, None);
         let mut evidence = Evidence::default();
-        for header in call.headers.get(call.request.headers.clone()).unwrap_or_default() {
+        for header in known(call, &call.request) {
             let value = header.value.of(buffer);
             match names.at(buffer, header.name) {
                 Header::Ordinary => {}
@@ -71,7 +71,8 @@ impl<'a> View<'a> {
             }
         }
         let (of_target, path) = target.map_or((None, None), |target| parts(method, target));
-        let authority = of_target.or_else(|| host.map(without_user_information));
+        let beside = call.authority.map(|span| span.of(buffer));
+        let authority = of_target.or_else(|| beside.or(host).map(without_user_information));
         Self {
             method,
             effective_method: seen(overriding, whole),
@@ -87,7 +88,7 @@ impl<'a> View<'a> {
 impl<'a> Body<'a> {
     fn of_response(call: &'a Call, names: &mut Names<Header>) -> Self {
         let mut body = Self::default();
-        for header in call.headers.get(call.response.headers.clone()).unwrap_or_default() {
+        for header in known(call, &call.response) {
             let value = header.value.of(&call.buffer);
             match names.at(&call.buffer, header.name) {
                 Header::ContentType => body.note_type(value),
@@ -127,6 +128,12 @@ impl Path<'_> {
     pub(super) fn to_vec(self) -> Vec<u8> {
         [self.before, self.rest].concat()
     }
+}
+
+/// The header lines of one half of which name and value are known.
+fn known<'a>(call: &'a Call, message: &Message) -> impl Iterator<Item = &'a HeaderSpan> {
+    let lines = call.headers.get(message.headers.clone()).unwrap_or_default();
+    lines.iter().filter(|line| line.name.is_known())
 }
 
 fn seen<T>(found: Option<T>, whole: bool) -> Seen<T> {

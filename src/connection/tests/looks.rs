@@ -22,7 +22,6 @@ fn other_protocols_are_given_up_by_name() {
     let table: &[(&str, char, &[u8])] = &[
         ("tls", '>', b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
         ("ssh", '<', b"SSH-2.0-OpenSSH_9.6\r\n"),
-        ("h2", '>', b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04"),
         ("smtp-or-ftp", '<', b"220 mail.test ESMTP\r\n"),
         ("redis", '>', b"*1\r\n$4\r\nPING\r\n"),
         ("postgresql", '>', b"\0\0\0\x08\x04\xd2\x16\x2f"),
@@ -99,9 +98,7 @@ fn what_a_tunnel_carries_is_named() {
 
 #[test]
 fn upgrades_are_handed_on_by_name() {
-    for (wish, name) in
-        [("websocket", "websocket"), ("h2c", "h2c"), ("TLS/1.2", "tls"), ("x-mine", "upgraded")]
-    {
+    for (wish, name) in [("websocket", "websocket"), ("TLS/1.2", "tls"), ("x-mine", "upgraded")] {
         let ask = format!("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: {wish}\r\n\r\n");
         let switch = format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: {wish}\r\n\r\n");
         let (told, record) = play(&parts(&[('>', &ask), ('<', &switch), ('<', "bytes")]), Setting::default());

@@ -1,0 +1,219 @@
+//! The Huffman code of HPACK (RFC 7541 §5.2 and Appendix B).
+//!
+//! The code is canonical: codes of one length follow one another in the order of their symbols, and shorter ones are
+//! less than the beginnings of longer ones. So the lengths alone give the code. Short codes, which is nearly all text,
+//! are found by one look at their first bits; of longer ones the length is found by comparing.
+
+/// Length of each symbol's code in bits; the last one is EOS.
+const LENGTHS: [u8; 257] = [
+    13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28,
+    28, 28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6,
+    6, 6, 7, 8, 15, 6, 12, 10, 13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 7,
+    8, 13, 19, 13, 14, 6, 15, 5, 6, 5, 6, 5, 6, 6, 6, 5, 7, 7, 6, 6, 6, 5, 6, 7, 6, 5, 5, 6, 7, 7, 7, 7, 7,
+    15, 11, 14, 13, 28, 20, 22, 20, 20, 22, 22, 22, 23, 22, 23, 23, 23, 23, 23, 24, 23, 24, 24, 22, 23, 24,
+    23, 23, 23, 23, 21, 22, 23, 22, 23, 23, 24, 22, 21, 20, 22, 22, 23, 23, 21, 23, 22, 22, 24, 21, 22, 23,
+    23, 21, 21, 22, 21, 23, 22, 23, 23, 20, 22, 22, 22, 23, 22, 22, 23, 26, 26, 20, 19, 22, 23, 22, 25, 26,
+    26, 26, 27, 27, 26, 24, 25, 19, 21, 26, 27, 27, 26, 27, 24, 21, 21, 26, 26, 28, 27, 27, 27, 20, 24, 20,
+    21, 22, 21, 21, 23, 22, 22, 25, 25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27,
+    27, 27, 26, 30,
+];
+const EOS: usize = 256;
+const LENGTH_MAX: usize = 30;
+/// Codes up to this length are looked up.
+const SHORT_BITS: u32 = 10;
+
+/// The code, made from the lengths.
+struct Code {
+    /// By the first bits: symbol and length; length zero where the code is longer.
+    short: [(u8, u8); 1 << SHORT_BITS],
+    /// By length: behind the last code of that length, as the first of 32 bits.
+    ends: [u64; LENGTH_MAX + 1],
+    /// By length: the code of its first symbol, and where that stands in `order`.
+    firsts: [(u32, u32); LENGTH_MAX + 1],
+    /// Symbols by length, then value.
+    order: [u16; 257],
+}
+
+static CODE: Code = code();
+
+const fn code() -> Code {
+    let mut made = Code {
+        short: [(0, 0); 1 << SHORT_BITS],
+        ends: [0; LENGTH_MAX + 1],
+        firsts: [(0, 0); LENGTH_MAX + 1],
+        order: [0; 257],
+    };
+    let (mut next, mut placed, mut length) = (0_u32, 0, 1);
+    while length <= LENGTH_MAX {
+        next <<= 1;
+        made.firsts[length] = (next, placed as u32);
+        let mut symbol = 0;
+        while symbol < LENGTHS.len() {
+            if LENGTHS[symbol] as usize == length {
+                made.order[placed] = symbol as u16;
+                if length <= SHORT_BITS as usize {
+                    let free = SHORT_BITS as usize - length;
+                    let mut at = (next as usize) << free;
+                    while at < (next as usize + 1) << free {
+                        made.short[at] = (symbol as u8, length as u8);
+                        at += 1;
+                    }
+                }
+                placed += 1;
+                next += 1;
+            }
+            symbol += 1;
+        }
+        made.ends[length] = (next as u64) << (32 - length);
+        length += 1;
+    }
+    made
+}
+
+/// The text is not in this code (RFC 7541 §5.2): it holds EOS, or ends with what is no padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Invalid;
+
+/// Appends the text that `coded` stands for.
+///
+/// # Errors
+/// If `coded` is not in the code; what was appended until then stays.
+pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), Invalid> {
+    // no symbol has fewer than five bits
+    out.reserve(coded.len() * 8 / 5 + 1);
+    let (mut bits, mut count, mut rest) = (0_u64, 0_u32, coded);
+    loop {
+        // the next bits stand at the top
+        if let Some((eight, behind)) = rest.split_first_chunk::<8>()
+            && count <= 32
+        {
+            bits |= u64::from_be_bytes(*eight) >> 32 << 32 >> count;
+            rest = rest.get(4..).unwrap_or(behind);
+            count += 32;
+        } else {
+            while count <= 56 {
+                let Some((byte, behind)) = rest.split_first() else { break };
+                bits |= u64::from(*byte) << (56 - count);
+                rest = behind;
+                count += 8;
+            }
+        }
+        let fill = if rest.is_empty() { 0 } else { LENGTH_MAX as u32 - 1 };
+        while count > fill {
+            let (symbol, length) = CODE.short[(bits >> (64 - SHORT_BITS)) as usize];
+            let length = u32::from(length);
+            if length != 0 && length <= count {
+                out.push(symbol);
+                bits <<= length;
+                count -= length;
+                continue;
+            }
+            match long(bits, count) {
+                Some((symbol, length)) => {
+                    out.push(symbol);
+                    bits <<= length;
+                    count -= length;
+                }
+                None if rest.is_empty() => return padding(bits, count),
+                None => return Err(Invalid),
+            }
+        }
+        if rest.is_empty() && count == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// A symbol with a long code at the top of `bits`.
+#[cold]
+fn long(bits: u64, count: u32) -> Option<(u8, u32)> {
+    let top = bits >> 32;
+    let length = (5..=LENGTH_MAX).find(|length| CODE.ends.get(*length).is_some_and(|end| top < *end))?;
+    if length as u32 > count {
+        return None;
+    }
+    let (first, place) = CODE.firsts.get(length)?;
+    let at = (top >> (32 - length)) as u32 - first + place;
+    let symbol = usize::from(*CODE.order.get(at as usize)?);
+    (symbol != EOS).then_some((symbol as u8, length as u32))
+}
+
+/// What is left is the beginning of EOS, less than a byte of it: ones.
+const fn padding(bits: u64, count: u32) -> Result<(), Invalid> {
+    if count < 8 && bits >> (64 - count) == (1 << count) - 1 { Ok(()) } else { Err(Invalid) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The code of each symbol, as the table of the RFC gives it.
+    fn encode(text: &[u8]) -> Vec<u8> {
+        let (mut out, mut held, mut count) = (Vec::new(), 0_u64, 0);
+        for byte in text {
+            let length = u32::from(LENGTHS[usize::from(*byte)]);
+            let (first, place) = CODE.firsts[length as usize];
+            let at = CODE.order.iter().position(|symbol| *symbol == u16::from(*byte)).unwrap() as u32;
+            held = held << length | u64::from(first + at - place);
+            count += length;
+            while count >= 8 {
+                count -= 8;
+                out.push((held >> count) as u8);
+            }
+        }
+        if count > 0 {
+            out.push((held << (8 - count)) as u8 | (0xff >> count));
+        }
+        out
+    }
+
+    #[test]
+    fn the_examples_of_the_rfc() {
+        // RFC 7541 §C.4.1, §C.6.1
+        for (coded, text) in [
+            ("f1e3c2e5f23a6ba0ab90f4ff", "www.example.com"),
+            ("a8eb10649cbf", "no-cache"),
+            ("6402", "302"),
+            ("aec3771a4b", "private"),
+            ("d07abe941054d444a8200595040b8166e082a62d1bff", "Mon, 21 Oct 2013 20:13:21 GMT"),
+            ("9d29ad171863c78f0b97c8e9ae82ae43d3", "https://www.example.com"),
+            ("", ""),
+        ] {
+            let coded: Vec<u8> = (0..coded.len() / 2)
+                .map(|at| u8::from_str_radix(&coded[2 * at..2 * at + 2], 16).unwrap())
+                .collect();
+            let mut out = Vec::new();
+            assert_eq!(decode(&coded, &mut out), Ok(()), "{text}");
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn every_text_comes_back() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let all: Vec<u8> = (0..=255).collect();
+        let mut out = Vec::new();
+        decode(&encode(&all), &mut out).unwrap();
+        assert_eq!(out, all);
+        for _ in 0..5_000 {
+            let text: Vec<u8> = (0..random.usize(0..60))
+                .map(|_| if random.u8(..4) == 0 { random.u8(..) } else { random.u8(32..127) })
+                .collect();
+            let mut out = Vec::new();
+            assert_eq!(decode(&encode(&text), &mut out), Ok(()), "{text:?}");
+            assert_eq!(out, text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_code_is_refused() {
+        let mut out = Vec::new();
+        // padding of eight bits; of zeros; EOS itself
+        for coded in [[0xff_u8; 1].as_slice(), &[0x00], &[0xff, 0xff, 0xff, 0xff], &[0x1f, 0xff]] {
+            assert_eq!(decode(coded, &mut out), Err(Invalid), "{coded:?}");
+        }
+        out.clear();
+        assert_eq!(decode(&[0x07], &mut out), Ok(()));
+        assert_eq!(out, b"0");
+    }
+}
