@@ -5,8 +5,10 @@
 //! and nothing is ever filled in by guessing.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::time::Timestamp;
+use crate::tls::Session;
 
 /// Known, none, unknown: three different things. A rule that reasons from absence needs `None`, never `Unknown`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -283,6 +285,8 @@ pub struct Call {
     pub ttfb_ns: Option<u64>,
     /// Version of the request; of the response where the request is lost.
     pub protocol: Protocol,
+    /// The TLS that it came in; none: in clear text.
+    pub tls: Option<Arc<Session>>,
     /// Both heads as they lay.
     pub buffer: Vec<u8>,
     /// Header lines of both heads.
@@ -396,6 +400,8 @@ pub struct Connection {
     pub bytes: [u64; 2],
     /// Calls that it had before it was given up.
     pub calls: u64,
+    /// What was seen of its TLS; none: it is not TLS.
+    pub tls: Option<Session>,
     /// Anomalies that belong to no call.
     pub anomalies: Anomalies,
 }

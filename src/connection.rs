@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   Looking ──a start line──▶ Http ──101, or CONNECT answered with 2xx──▶ Looking (in the tunnel) or GivenUp
+//!      ├──a ClientHello──▶ Tls ──▶ Looking (at its plaintext)
 //!      └──another protocol, or nothing known for too long──▶ GivenUp
 //! ```
 
@@ -9,6 +10,8 @@ mod arbitrary;
 mod look;
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -20,6 +23,7 @@ use crate::http::h1::Side;
 use crate::http::h1::head::Kind;
 use crate::limits::TUNNELS_MAX;
 use crate::time::Timestamp;
+use crate::tls::{Event, Reason, Session, Tls};
 use crate::wire::{Direction, FlowKey, Segment};
 use look::{Look, Looked};
 
@@ -42,12 +46,15 @@ pub struct Connection {
     /// Tunnels that were entered, one in another.
     tunnels: u32,
     anomalies: Anomalies,
+    /// The TLS around it.
+    tls: Option<Arc<Session>>,
 }
 
 #[derive(Debug)]
 enum Stage {
     Looking(Look),
     Http(Box<Http>),
+    Tls(Box<Secured>),
     GivenUp { protocol: &'static str, reason: &'static str },
 }
 
@@ -58,6 +65,13 @@ struct Http {
     response: Side,
     exchange: Exchange,
     look: Look,
+}
+
+/// TLS, and the connection inside it.
+#[derive(Debug)]
+struct Secured {
+    tls: Tls,
+    inner: Connection,
 }
 
 impl Connection {
@@ -81,6 +95,7 @@ impl Connection {
             calls: 0,
             tunnels: 0,
             anomalies: Anomalies::EMPTY,
+            tls: None,
         }
     }
 
@@ -98,8 +113,12 @@ impl Connection {
     /// Nothing more is wanted of it.
     #[must_use]
     #[inline]
-    pub const fn has_given_up(&self) -> bool {
-        matches!(self.stage, Stage::GivenUp { .. })
+    pub fn has_given_up(&self) -> bool {
+        match &self.stage {
+            Stage::GivenUp { .. } => true,
+            Stage::Tls(secured) => secured.tls.failure().is_some() || secured.inner.has_given_up(),
+            Stage::Looking(_) | Stage::Http(_) => false,
+        }
     }
 
     /// Calls that were opened and not told yet.
@@ -107,6 +126,7 @@ impl Connection {
     pub fn open_calls(&self) -> u64 {
         match &self.stage {
             Stage::Http(http) => http.exchange.open() as u64,
+            Stage::Tls(secured) => secured.inner.open_calls(),
             Stage::Looking(_) | Stage::GivenUp { .. } => 0,
         }
     }
@@ -120,6 +140,7 @@ impl Connection {
             Stage::Http(http) => {
                 size_of::<Http>() + http.request.memory() + http.response.memory() + http.exchange.memory()
             }
+            Stage::Tls(secured) => size_of::<Secured>() + secured.tls.memory() + secured.inner.memory(),
             Stage::GivenUp { .. } => 0,
         }
     }
@@ -134,13 +155,16 @@ impl Connection {
         chunk: Chunk<'_>,
         emit: &mut impl FnMut(Finished<'_>),
     ) {
+        if let Stage::Tls(secured) = &mut self.stage {
+            return secured.chunk(key, desk, direction, &chunk, emit);
+        }
         match chunk {
             Chunk::Start(start) => {
                 self.opener = self.opener.or(start.opener);
                 match &mut self.stage {
                     Stage::Looking(look) => look.start(direction, start.known),
                     Stage::Http(http) if !start.known => http.join(direction),
-                    Stage::Http(_) | Stage::GivenUp { .. } => {}
+                    Stage::Http(_) | Stage::Tls(_) | Stage::GivenUp { .. } => {}
                 }
             }
             Chunk::Data(data) => self.data(key, desk, direction, &data, emit),
@@ -155,11 +179,11 @@ impl Connection {
                     }
                     self.follow_verdict(key, desk, emit);
                 }
-                Stage::GivenUp { .. } => {}
+                Stage::Tls(_) | Stage::GivenUp { .. } => {}
             },
             Chunk::Rewritten => match &mut self.stage {
                 Stage::Http(http) => http.exchange.rewritten(direction == http.context.client),
-                Stage::Looking(_) | Stage::GivenUp { .. } => {
+                Stage::Looking(_) | Stage::Tls(_) | Stage::GivenUp { .. } => {
                     self.anomalies.insert(Anomalies::SEGMENT_REWRITTEN);
                 }
             },
@@ -178,6 +202,26 @@ impl Connection {
         }
     }
 
+    /// The client random of a TLS connection whose secrets are waited for.
+    #[must_use]
+    pub fn wanted(&self) -> Option<[u8; 32]> {
+        match &self.stage {
+            Stage::Tls(secured) => secured.tls.wanted().or_else(|| secured.inner.wanted()),
+            Stage::Looking(_) | Stage::Http(_) | Stage::GivenUp { .. } => None,
+        }
+    }
+
+    /// Secrets have come, perhaps those that it waits for.
+    pub fn retry<E: FnMut(Finished<'_>)>(&mut self, key: &FlowKey, desk: &mut Desk, emit: &mut E) {
+        if let Stage::Tls(secured) = &mut self.stage {
+            let Secured { tls, inner } = &mut **secured;
+            let mut bench = desk.tls.lend();
+            tls.retry(&mut bench, &mut |event| inner.hear(key, desk, event, emit));
+            desk.tls.take_back(bench);
+            inner.retry(key, desk, emit);
+        }
+    }
+
     /// The connection has ended: tells the calls that are still open, and what was not turned into calls.
     pub fn close(
         &mut self,
@@ -186,25 +230,47 @@ impl Connection {
         reason: EndReason,
         emit: &mut impl FnMut(Finished<'_>),
     ) -> Option<crate::call::Connection> {
-        let late = match &mut self.stage {
+        let session = match &self.stage {
+            Stage::Tls(secured) => Some(secured.tls.session().clone()),
+            _ => self.tls.as_deref().cloned(),
+        };
+        let (protocol, why) = self.conclude(desk, reason, emit)?;
+        self.stage = Stage::GivenUp { protocol, reason: why };
+        Some(crate::call::Connection { tls: session, ..self.record(key, protocol, why) })
+    }
+
+    /// Tells the calls that are still open; what it was and why, if it was not turned into calls.
+    fn conclude(
+        &mut self,
+        desk: &mut Desk,
+        reason: EndReason,
+        emit: &mut impl FnMut(Finished<'_>),
+    ) -> Option<(&'static str, &'static str)> {
+        match &mut self.stage {
             Stage::Http(http) => {
                 let Http { context, request, exchange, .. } = &mut **http;
                 request.conclude(&mut |event| exchange.request(context, desk, event, emit));
                 http.exchange.finish(desk, reason, emit);
                 self.calls += http.exchange.calls();
-                http.exchange.late_anomalies()
+                self.anomalies.insert(http.exchange.late_anomalies());
+                (!self.anomalies.is_empty()).then_some(("http", "anomalies"))
             }
-            Stage::Looking(_) | Stage::GivenUp { .. } => Anomalies::EMPTY,
-        };
-        self.anomalies.insert(late);
-        let (protocol, why) = match &self.stage {
-            Stage::GivenUp { protocol, reason } => (*protocol, *reason),
-            Stage::Looking(look) if self.bytes != [0, 0] => (look.protocol(), "ended_before_known"),
-            Stage::Http(_) if !self.anomalies.is_empty() => ("http", "anomalies"),
-            Stage::Looking(_) | Stage::Http(_) => return None,
-        };
-        self.stage = Stage::GivenUp { protocol, reason: why };
-        Some(self.record(key, protocol, why))
+            Stage::Tls(secured) => {
+                let Secured { tls, inner } = &mut **secured;
+                let told = inner.conclude(desk, reason, emit);
+                self.client = inner.client.or(Some(tls.client()));
+                self.calls += inner.calls;
+                self.anomalies.insert(inner.anomalies);
+                match tls.reason() {
+                    Some(reason) => Some(("tls", reason.name())),
+                    // it ended before anything was said in it
+                    None if inner.bytes == [0, 0] => Some(("tls", "ended_before_known")),
+                    None => told,
+                }
+            }
+            Stage::GivenUp { protocol, reason } => Some((*protocol, *reason)),
+            Stage::Looking(look) => (self.bytes != [0, 0]).then_some((look.protocol(), "ended_before_known")),
+        }
     }
 
     fn record(&self, key: &FlowKey, protocol: &'static str, reason: &'static str) -> crate::call::Connection {
@@ -235,7 +301,29 @@ impl Connection {
             packets: ordered(self.packets),
             bytes: ordered(self.bytes),
             calls: self.calls,
+            tls: None,
             anomalies: self.anomalies,
+        }
+    }
+
+    /// What TLS says to the connection inside it.
+    fn hear<E: FnMut(Finished<'_>)>(
+        &mut self,
+        key: &FlowKey,
+        desk: &mut Desk,
+        event: Event<'_>,
+        emit: &mut E,
+    ) {
+        match event {
+            Event::Opened(session) => self.tls = Some(session),
+            Event::Chunk(direction, chunk) => {
+                if let Chunk::Data(data) = &chunk
+                    && let Some(bytes) = self.bytes.get_mut(direction.index())
+                {
+                    *bytes += data.bytes.len() as u64;
+                }
+                self.chunk(key, desk, direction, chunk, emit);
+            }
         }
     }
 
@@ -254,6 +342,12 @@ impl Connection {
                 Looked::GiveUp(protocol) => {
                     self.stage = Stage::GivenUp { protocol, reason: "not_http" };
                 }
+                Looked::Tls { bytes, place } => {
+                    let hidden = look.hidden(direction);
+                    self.begin_tls(direction, hidden, &bytes);
+                    let first = Chunk::Data(Data { bytes: &bytes, ..place });
+                    self.chunk(key, desk, direction, first, emit);
+                }
                 Looked::Http { client, bytes, place } => {
                     let look = std::mem::take(look);
                     self.begin_http(key, client, look);
@@ -271,13 +365,51 @@ impl Connection {
                 self.follow_verdict(key, desk, emit);
                 self.doubt();
             }
-            Stage::GivenUp { .. } => {}
+            Stage::Tls(_) | Stage::GivenUp { .. } => {}
         }
+    }
+
+    /// TLS begins with these bytes, or was under way and can't be read for that reason.
+    fn begin_tls(&mut self, client: Direction, hidden: Option<Causes>, bytes: &[u8]) {
+        // a ClientHello is where TLS begins, whatever was before it
+        let begins = matches!(bytes, [0x16, 3, 0..=3, _, _, 1, ..]);
+        let reason = match hidden.filter(|_| !begins) {
+            Some(Causes::JOINED_MIDSTREAM) => Some(Reason::JoinedMidstream),
+            Some(_) => Some(Reason::GapInHandshake),
+            None if self.tunnels >= TUNNELS_MAX => {
+                self.stage = Stage::GivenUp { protocol: "tls", reason: "too_deep" };
+                return;
+            }
+            // a ClientHello of SSL 2 in front of a later version
+            None if bytes.first() != Some(&0x16) => Some(Reason::UnsupportedSuite),
+            None => None,
+        };
+        if let Some(reason) = reason {
+            self.stage = Stage::GivenUp { protocol: "tls", reason: reason.name() };
+            return;
+        }
+        let inner = Self {
+            id: self.id,
+            interface: self.interface,
+            stage: Stage::Looking(Look::default()),
+            opener: self.opener,
+            client: None,
+            first: self.first,
+            last: self.last,
+            packets: [0; 2],
+            bytes: [0; 2],
+            calls: 0,
+            tunnels: self.tunnels + 1,
+            anomalies: Anomalies::EMPTY,
+            tls: None,
+        };
+        self.stage = Stage::Tls(Box::new(Secured { tls: Tls::new(client, self.opener), inner }));
     }
 
     fn begin_http(&mut self, key: &FlowKey, client: Direction, look: Look) {
         self.client = Some(client);
-        let context = Context { connection: self.id, key: *key, interface: self.interface, client };
+        let tls = self.tls.clone();
+        let context = Context { connection: self.id, key: *key, interface: self.interface, client, tls };
         let (asks, answers) = (look.in_sequence(client), look.in_sequence(client.reverse()));
         self.stage = Stage::Http(Box::new(Http {
             context,
@@ -360,6 +492,25 @@ impl Connection {
         for (direction, bytes, place) in held {
             self.data(key, desk, direction, &Data { bytes: &bytes, ..place }, emit);
         }
+    }
+}
+
+impl Secured {
+    fn chunk<E: FnMut(Finished<'_>)>(
+        &mut self,
+        key: &FlowKey,
+        desk: &mut Desk,
+        direction: Direction,
+        chunk: &Chunk<'_>,
+        emit: &mut E,
+    ) {
+        let Self { tls, inner } = self;
+        if *chunk == Chunk::Rewritten {
+            return inner.chunk(key, desk, direction, *chunk, emit);
+        }
+        let mut bench = desk.tls.lend();
+        tls.push(direction, chunk, &mut bench, &mut |event| inner.hear(key, desk, event, emit));
+        desk.tls.take_back(bench);
     }
 }
 

@@ -8,6 +8,7 @@ mod order;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::call::{Anomalies, Call, Causes, HeaderSpan, Message, Protocol};
 use crate::flow::EndReason;
@@ -15,11 +16,12 @@ use crate::http::h1::head::{Lines, StartLine, Version};
 use crate::http::{Cut, Expect, Head, HttpEvent, MessageEnd, Place};
 use crate::limits::{BODY_INSPECTED_BYTES_MAX, PIPELINE_MAX, SPARE_CALL_BYTES_MAX, SPARE_CALLS};
 use crate::time::Timestamp;
+use crate::tls::{Bench, Session};
 use crate::wire::{Direction, FlowKey};
 use order::{Answer, Asked, Entry};
 
 /// What every call of a connection has in common.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Context {
     /// The connection's id.
     pub connection: u128,
@@ -29,6 +31,8 @@ pub struct Context {
     pub interface: u32,
     /// The direction of the requests.
     pub client: Direction,
+    /// The TLS that it came in.
+    pub tls: Option<Arc<Session>>,
 }
 
 impl Context {
@@ -48,13 +52,15 @@ pub struct Desk {
     spare: Vec<Box<Asked>>,
     wants_body: Option<fn(&Call, &Message) -> bool>,
     opened: u64,
+    /// What decrypts.
+    pub tls: Bench,
 }
 
 impl Desk {
     /// `wants_body` says of a message whose head is whole whether its body is to be kept for inspection.
     #[must_use]
-    pub const fn new(wants_body: Option<fn(&Call, &Message) -> bool>) -> Self {
-        Self { spare: Vec::new(), wants_body, opened: 0 }
+    pub fn new(wants_body: Option<fn(&Call, &Message) -> bool>) -> Self {
+        Self { wants_body, ..Self::default() }
     }
 
     fn wants(&self, call: &Call, message: &Message) -> Option<Vec<u8>> {

@@ -36,6 +36,11 @@ struct Eye {
 pub(super) enum Looked<'a> {
     Nothing,
     GiveUp(&'static str),
+    /// TLS begins, or is under way.
+    Tls {
+        bytes: std::borrow::Cow<'a, [u8]>,
+        place: Data<'static>,
+    },
     /// HTTP begins with `bytes` at `place`.
     Http {
         client: Direction,
@@ -112,6 +117,7 @@ impl Look {
             Sniffed::Request if !in_sequence && !begins_request(&bytes) => self.skip(direction),
             Sniffed::Request => Looked::Http { client: direction, bytes, place },
             Sniffed::Response => Looked::Http { client: direction.reverse(), bytes, place },
+            Sniffed::Named("tls") => Looked::Tls { bytes, place },
             Sniffed::Named(protocol) => Looked::GiveUp(protocol),
             Sniffed::Short if bytes.len() < LOOK_BYTES && in_sequence => {
                 let eye = self.eye(direction);
@@ -192,6 +198,7 @@ impl Look {
             Looked::Http { client, bytes, place } => {
                 Looked::Http { client, bytes: bytes.into_owned().into(), place }
             }
+            Looked::Tls { bytes, place } => Looked::Tls { bytes: bytes.into_owned().into(), place },
             Looked::GiveUp(protocol) => Looked::GiveUp(protocol),
             Looked::Nothing => Looked::Nothing,
         }

@@ -100,6 +100,7 @@ impl Asked {
         call.vni = context.key.vni();
         (call.client, call.server) = (context.client(), context.server());
         call.time = place.time;
+        call.tls.clone_from(&context.tls);
         (call.duration_ns, call.ttfb_ns) = (None, None);
         call.buffer.clear();
         call.headers.clear();
@@ -301,6 +302,7 @@ fn empty_call(context: &Context) -> Call {
         duration_ns: None,
         ttfb_ns: None,
         protocol: Protocol::Http11,
+        tls: None,
         buffer: Vec::new(),
         headers: Vec::new(),
         method: None,

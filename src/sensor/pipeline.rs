@@ -76,6 +76,7 @@ fn work(
         let answered = Answered { lines, clock: batch.clock, last: batch.last };
         batch.blocks.clear();
         batch.segments.clear();
+        batch.secrets.clear();
         // the reader may have gone already: then nobody needs the memory again
         drop(give_back.send(batch));
         if answer.send(answered).is_err() {

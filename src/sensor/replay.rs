@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crossbeam_channel::bounded;
+use zeroize::Zeroizing;
 
 use super::pipeline::{Workers, start_merge, start_publisher, stopped};
 use super::report::Read;
+use super::secrets::take;
 use super::{Failure, Parts, prepare};
 use crate::capture::file::{Block, Files, Located, Options};
 use crate::config::ReplayConfig;
@@ -16,8 +18,9 @@ use crate::flow::Stamp;
 use crate::limits::{FRAGMENT_BYTES_MAX, ROUND_FRAMES, ROUNDS_QUEUED};
 use crate::publish::progress::Progress;
 use crate::time::Timestamp;
+use crate::tls::Keys;
 use crate::wire::{Segment, Wire};
-use crate::worker::{Packed, Segments};
+use crate::worker::{Given, Packed, Segments};
 
 /// Reads captures to their end.
 pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
@@ -34,7 +37,8 @@ pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
     let progress = Progress::new(files.total_bytes());
     let stop = Arc::new(AtomicBool::new(false));
     super::stop_on_signals(&stop).map_err(Failure::System)?;
-    let Parts { workers, analysis, publisher, mut books } = prepare(&config.shared, false, &stop, &progress)?;
+    let Parts { workers, analysis, publisher, mut books } =
+        prepare(&config.shared, false, files.may_have_secrets(), &stop, &progress)?;
     let workers = Workers::start(workers).map_err(Failure::System)?;
     let (rounds, merged) = bounded(ROUNDS_QUEUED);
     let merge = start_merge(analysis, workers.answers, rounds).map_err(Failure::System)?;
@@ -58,6 +62,9 @@ pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
     }
     books.conclude(publisher, &config.shared)
 }
+
+/// Type of a block of secrets that is a TLS key log (draft-ietf-opsawg-pcapng §4.7).
+const TLS_KEY_LOG: u32 = 0x544c_534b;
 
 /// The reader: frames to segments to batches.
 struct Reader {
@@ -95,6 +102,9 @@ impl Reader {
     ) -> bool {
         let (mut position, mut to_the_end) = (0, true);
         while let Some((located, block)) = files.next() {
+            let block = Arc::clone(block);
+            self.give_secrets(files);
+            let block = &block;
             self.frame(&located, block);
             if self.ordinal.is_multiple_of(ROUND_FRAMES) {
                 if !self.send(inputs, used, false) || stopped(stop) {
@@ -106,9 +116,22 @@ impl Reader {
                 position = now;
             }
         }
+        self.give_secrets(files);
         self.wire.advance(self.clock);
         self.send(inputs, used, true);
         to_the_end
+    }
+
+    /// Secrets that stand in the capture go to every worker, at their place among the frames.
+    fn give_secrets(&mut self, files: &mut Files) {
+        for secrets in files.secrets().filter(|secrets| secrets.kind == TLS_KEY_LOG) {
+            let mut keys = Keys::default();
+            take(&mut keys, &Zeroizing::new(secrets.bytes), "decryption secrets in the capture");
+            let given = Given { ordinal: secrets.ordinal, clock: self.clock, keys: Arc::new(keys) };
+            for batch in &mut self.batches {
+                batch.secrets.push(given.clone());
+            }
+        }
     }
 
     #[inline]
