@@ -202,12 +202,13 @@ impl Connection {
         }
     }
 
-    /// The client random of a TLS connection whose secrets are waited for.
+    /// The names by which secrets of TLS would come that it waits for.
     #[must_use]
-    pub fn wanted(&self) -> Option<[u8; 32]> {
+    pub fn wanted(&self) -> Vec<[u8; 32]> {
         match &self.stage {
-            Stage::Tls(secured) => secured.tls.wanted().or_else(|| secured.inner.wanted()),
-            Stage::Looking(_) | Stage::Http(_) | Stage::GivenUp { .. } => None,
+            Stage::Tls(secured) if secured.tls.waits() => secured.tls.wanted(),
+            Stage::Tls(secured) => secured.inner.wanted(),
+            Stage::Looking(_) | Stage::Http(_) | Stage::GivenUp { .. } => Vec::new(),
         }
     }
 

@@ -140,6 +140,12 @@ pub const DEADLINES_SPARE: usize = 1024;
 /// Frames of one round: the merge waits for the slowest worker once a round, so rounds are long enough that the
 /// hand-over costs little, and short enough that a round's calls stay in the cache.
 pub const ROUND_FRAMES: u64 = 2048;
+/// So many rounds after a session of TLS 1.2 became known to one worker, it is known to all: at the same place of the input
+/// for any number of workers, and late enough that none waits for the merge.
+pub const SESSION_ROUNDS: u64 = 2 * ROUNDS_QUEUED as u64;
+/// Connections that resume a session one after the other, each with the ticket that the one before got, and that are
+/// read although the input ends behind them.
+pub const SESSION_CHAIN_MAX: u64 = 16;
 /// Rounds that wait in each channel between two threads: enough that a slow round of one does not stop the others.
 pub const ROUNDS_QUEUED: usize = 4;
 /// Segments of tunnelled and fragmented flows that wait for their owner in live capture: a slot at full line rate.

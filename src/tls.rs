@@ -43,7 +43,7 @@ use schedule::Secret;
 pub use arbitrary::read_arbitrary;
 pub use hold::Hold;
 pub use keylog::Broken;
-pub use keys::{Keys, Taken};
+pub use keys::{Keys, SessionName, Taken};
 pub use private::KeyFault;
 pub use session::{Alpn, Reason, Session, Version};
 
@@ -56,6 +56,8 @@ pub struct Bench {
     pub hold: Option<Arc<Hold>>,
     /// Secrets that are not known yet may still come.
     pub late: bool,
+    /// Sessions that connections made known since this was last emptied: for others that resume them.
+    pub learned: Keys,
     /// Where records are opened.
     scratch: Vec<u8>,
 }
@@ -64,13 +66,19 @@ impl Bench {
     /// The bench for one connection, so that another one inside it finds one too.
     #[must_use]
     pub fn lend(&mut self) -> Self {
-        let Self { keys, hold, late, scratch } = self;
-        Self { keys: keys.clone(), hold: hold.clone(), late: *late, scratch: std::mem::take(scratch) }
+        let Self { keys, hold, late, learned, scratch } = self;
+        let (learned, scratch) = (std::mem::take(learned), std::mem::take(scratch));
+        Self { keys: keys.clone(), hold: hold.clone(), late: *late, learned, scratch }
     }
 
     /// Takes it back.
     pub fn take_back(&mut self, lent: Self) {
         self.scratch = lent.scratch;
+        if self.learned.is_empty() {
+            self.learned = lent.learned;
+        } else {
+            self.learned.merge(&lent.learned);
+        }
     }
 }
 
@@ -93,6 +101,12 @@ pub struct Tls {
     chosen: Option<Chosen>,
     session: Session,
     early: Early,
+    /// Names of the session, for others that resume it, until its secret is known.
+    names: Vec<SessionName>,
+    /// Sessions that the client asked to resume.
+    resumed: Vec<SessionName>,
+    /// The handshake was a full one: nothing is resumed.
+    full: bool,
     /// The secret that the client sent encrypted for a key that is known.
     master: Option<Secret>,
     /// Handshake messages up to the client's key exchange, where a secret may hang on them.
@@ -164,6 +178,9 @@ impl Tls {
             chosen: None,
             session: Session::default(),
             early: Early::None,
+            names: Vec::new(),
+            resumed: Vec::new(),
+            full: false,
             master: None,
             transcript: Vec::new(),
             journal: Journal::default(),
@@ -207,11 +224,21 @@ impl Tls {
         self.sides.iter().map(side).sum::<usize>() + self.journal.memory() + self.transcript.capacity()
     }
 
-    /// The secret by which a key log would name it, while it waits for one.
+    /// The names by which its secret would come, while it waits for it: its client random, the sessions that it resumes.
     #[must_use]
-    pub fn wanted(&self) -> Option<[u8; 32]> {
+    pub fn wanted(&self) -> Vec<[u8; 32]> {
         let waits = self.sides.iter().any(|side| side.waits == Some(Wait::Secrets));
-        self.hello.as_ref().filter(|_| waits && self.failure.is_none()).map(|hello| hello.random)
+        match self.hello.as_ref().filter(|_| waits && self.failure.is_none()) {
+            None => Vec::new(),
+            Some(hello) if self.may_resume() => [&[hello.random], &self.resumed[..]].concat(),
+            Some(hello) => vec![hello.random],
+        }
+    }
+
+    /// It waits for its secret.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.failure.is_none() && self.sides.iter().any(|side| side.waits == Some(Wait::Secrets))
     }
 
     /// What the flow says.
@@ -414,7 +441,7 @@ impl Tls {
     }
 
     fn hold_back(&mut self, direction: Direction, wait: Wait, bench: &Bench) -> Verdict {
-        if wait == Wait::Secrets && !bench.late {
+        if wait == Wait::Secrets && !bench.late && !(self.may_resume() && bench.keys.is_some()) {
             self.fail(Reason::NoKey);
         }
         if self.failure.is_some() {
@@ -425,7 +452,7 @@ impl Tls {
     }
 
     /// Takes the keys for what a direction sends from here on.
-    fn protect(&mut self, direction: Direction, bench: &Bench) -> Result<(), Wait> {
+    fn protect(&mut self, direction: Direction, bench: &mut Bench) -> Result<(), Wait> {
         let of_client = direction == self.client;
         let (Some(hello), Some(chosen)) = (&self.hello, &self.chosen) else {
             self.fail(Reason::GapInHandshake);
@@ -451,13 +478,32 @@ impl Tls {
         } else {
             let randoms = [&hello.random, &chosen.random];
             let logged = secrets.and_then(|secrets| secrets.get(keylog::Label::Master));
-            logged
-                .or(self.master.as_ref())
-                .and_then(|master| Protection::of_12(suite, agreed, master, randoms, of_client))
+            let resumed = || {
+                let keys = bench.keys.as_ref().filter(|_| !self.full)?;
+                self.resumed.iter().find_map(|name| keys.of_session(name))
+            };
+            let master = logged.or(self.master.as_ref()).or_else(resumed).cloned();
+            self.master.clone_from(&master);
+            master.as_ref().and_then(|master| Protection::of_12(suite, agreed, master, randoms, of_client))
         };
         let protection = protection.ok_or(Wait::Secrets)?;
         self.side(direction).protection = Some(protection);
+        self.learn(bench);
         Ok(())
+    }
+
+    /// Tells the names of the session once its secret is known.
+    fn learn(&mut self, bench: &mut Bench) {
+        if let Some(master) = &self.master {
+            for name in self.names.drain(..) {
+                bench.learned.learn(name, master);
+            }
+        }
+    }
+
+    /// It may resume a session whose secret comes from another connection.
+    fn may_resume(&self) -> bool {
+        !self.full && !self.resumed.is_empty() && !self.chosen.as_ref().is_some_and(Chosen::is_13)
     }
 }
 

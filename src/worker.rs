@@ -151,6 +151,8 @@ pub struct Lines {
     pub lines: Vec<Line>,
     /// What the analysis sees.
     pub observations: Vec<Observation>,
+    /// Sessions of TLS that other connections may resume.
+    pub learned: Keys,
 }
 
 impl Lines {
@@ -162,6 +164,7 @@ impl Lines {
         }
         let (text, observations) = (self.text.len(), self.observations.len() as u32);
         self.text.extend_from_slice(&later.text);
+        self.learned.merge(&later.learned);
         self.observations.extend(later.observations);
         self.lines.extend(later.lines.into_iter().map(|line| Line {
             range: line.range.start + text..line.range.end + text,
@@ -208,8 +211,8 @@ pub struct Worker {
 pub struct Beside {
     connection: Connection,
     memo: Memo,
-    /// The client random under which it waits for secrets of TLS.
-    waits: Option<[u8; 32]>,
+    /// The names under which it waits for secrets of TLS.
+    waits: Vec<[u8; 32]>,
 }
 
 /// What decrypts.
@@ -218,6 +221,8 @@ struct Secrets {
     keys: Option<Arc<Keys>>,
     hold: Option<Arc<Hold>>,
     late: bool,
+    /// The input has ended: none come any more.
+    over: bool,
 }
 
 /// All of a worker but its flows.
@@ -273,7 +278,8 @@ impl Worker {
     /// With secrets of TLS, and room for so many bytes of ciphertext that waits. `late`: more secrets may come.
     #[must_use]
     pub fn with_secrets(mut self, keys: Option<Arc<Keys>>, hold_bytes_max: usize, late: bool) -> Self {
-        self.office.secrets = Secrets { keys, hold: Some(Arc::new(Hold::new(hold_bytes_max))), late };
+        self.office.secrets =
+            Secrets { keys, hold: Some(Arc::new(Hold::new(hold_bytes_max))), late, over: false };
         self.office.desk = desk(&self.office.duties, &self.office.secrets);
         self
     }
@@ -303,7 +309,9 @@ impl Worker {
             self.secrets(secrets);
         }
         self.close_round(batch.clock, batch.last);
-        std::mem::take(&mut self.office.lines)
+        let mut lines = std::mem::take(&mut self.office.lines);
+        lines.learned = self.take_learned();
+        lines
     }
 
     /// One segment.
@@ -335,7 +343,7 @@ impl Worker {
             while catch_unwind(AssertUnwindSafe(|| self.table.finish(&mut self.office, clock))).is_err() {
                 self.recover();
             }
-            self.office.secrets.late = false;
+            self.office.secrets.over = true;
             self.close_waiting(Timestamp::MAX);
         }
     }
@@ -497,7 +505,11 @@ impl Host for Office {
     type Beside = Beside;
 
     fn open(&mut self, key: &FlowKey, stamp: Stamp, _: &Segment<'_>) -> Beside {
-        Beside { connection: Connection::new(key, self.interface, stamp), memo: Memo::default(), waits: None }
+        Beside {
+            connection: Connection::new(key, self.interface, stamp),
+            memo: Memo::default(),
+            waits: Vec::new(),
+        }
     }
 
     fn deadline(&mut self, at: Timestamp) {
@@ -521,7 +533,7 @@ impl Host for Office {
         });
         self.counters.calls_opened += desk.take_opened();
         self.desk = desk;
-        if beside.waits.is_none() {
+        if beside.waits.is_empty() {
             self.note_waiting(key, beside);
         }
     }
@@ -538,22 +550,6 @@ impl Host for Office {
 
     fn memory(&self, beside: &Beside) -> usize {
         beside.connection.memory() + beside.memo.memory()
-    }
-}
-
-impl Office {
-    /// Tells what is left to tell of a connection.
-    fn finish(&mut self, key: &FlowKey, beside: &mut Beside, reason: EndReason) {
-        let mut desk = std::mem::take(&mut self.desk);
-        let Beside { connection, memo, .. } = beside;
-        let told = connection.close(key, &mut desk, reason, &mut |mut finished| {
-            self.tell_call(key, memo, &mut finished);
-        });
-        self.counters.calls_opened += desk.take_opened();
-        self.desk = desk;
-        if let Some(told) = told {
-            self.tell_connection(key, &told);
-        }
     }
 }
 

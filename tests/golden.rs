@@ -129,6 +129,31 @@ fn calls_inside_tls_are_as_their_client_saw_them() {
 }
 
 #[test]
+fn resumed_sessions_are_read_with_the_secret_of_the_first_connection() {
+    let keylog = fixture("tls-resumed.pcap.keylog");
+    let run = |workers: &str| {
+        let options = ["--redact", "none", "--workers", workers, "--keylog", keylog.to_str().unwrap()];
+        replay(&options, &[fixture("tls-resumed.pcap")])
+    };
+    let one = run("1");
+    assert_eq!(one.code, 0, "{}", one.stderr);
+    assert_none(&unbalanced(&one.sensor()), "resumed");
+    let mut calls: Vec<_> = one
+        .records("calls")
+        .iter()
+        .map(|call| {
+            assert_eq!((&call["quality"], &call["status"]), (&"complete".into(), &200.into()));
+            call["path"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    calls.sort();
+    assert_eq!(calls, ["/five", "/four", "/one", "/three", "/two"]);
+    for workers in ["2", "5"] {
+        run(workers).assert_same(&one, &[RECORDS, &["sensor"]].concat(), workers);
+    }
+}
+
+#[test]
 fn secrets_in_the_capture_are_used_wherever_they_stand() {
     let (capture, keylog) =
         (fs::read(fixture("tls.pcap")).unwrap(), fs::read(fixture("tls.pcap.keylog")).unwrap());

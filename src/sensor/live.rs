@@ -56,14 +56,14 @@ pub(super) fn run(config: &CaptureConfig) -> Result<ExitCode, Failure> {
     let newest = Arc::new(AtomicU64::new(0));
     let (slits, mails): (Vec<_>, Vec<_>) = workers.iter().map(|_| Mail::new()).unzip();
     let (mut lines_back, mut threads) = (Vec::new(), Vec::new());
-    let mut secrets_ways = Vec::new();
-    for (((index, worker), socket), mail) in workers.into_iter().enumerate().zip(sockets).zip(mails) {
+    let (secrets_ways, secrets): (Vec<_>, Vec<_>) = workers.iter().map(|_| unbounded()).unzip();
+    let parts = workers.into_iter().enumerate().zip(sockets).zip(mails).zip(secrets);
+    for ((((index, worker), socket), mail), secrets) in parts {
         let (back, spare) = unbounded();
         lines_back.push(back);
-        let (secrets_way, secrets) = unbounded();
-        secrets_ways.push(secrets_way);
         let ways = Ways {
             secrets,
+            sessions: secrets_ways.clone(),
             newest: Arc::clone(&newest),
             stop: Arc::clone(&stop),
             others: slits.clone(),

@@ -13,9 +13,9 @@ use super::report::Read;
 use super::secrets::take;
 use super::{Failure, Parts, prepare};
 use crate::capture::file::{Block, Files, Located, Options};
-use crate::config::ReplayConfig;
+use crate::config::{Config, ReplayConfig};
 use crate::flow::Stamp;
-use crate::limits::{FRAGMENT_BYTES_MAX, ROUND_FRAMES, ROUNDS_QUEUED};
+use crate::limits::{FRAGMENT_BYTES_MAX, ROUND_FRAMES, ROUNDS_QUEUED, SESSION_CHAIN_MAX, SESSION_ROUNDS};
 use crate::publish::progress::Progress;
 use crate::time::Timestamp;
 use crate::tls::Keys;
@@ -41,11 +41,13 @@ pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
         prepare(&config.shared, false, files.may_have_secrets(), &stop, &progress)?;
     let workers = Workers::start(workers).map_err(Failure::System)?;
     let (rounds, merged) = bounded(ROUNDS_QUEUED);
-    let merge = start_merge(analysis, workers.answers, rounds).map_err(Failure::System)?;
+    let merge = start_merge(analysis, workers.answers, workers.sessions, rounds).map_err(Failure::System)?;
     let publisher =
         start_publisher(publisher, merged, workers.lines_back, |_| ()).map_err(Failure::System)?;
 
-    let mut reader = Reader::new(workers.inputs.len(), books.seed);
+    let Config { keylogs, private_keys, .. } = &config.shared;
+    let decrypts = !keylogs.is_empty() || !private_keys.is_empty() || files.may_have_secrets();
+    let mut reader = Reader { decrypts, ..Reader::new(workers.inputs.len(), books.seed) };
     let to_the_end = reader.read(&mut files, &workers.inputs, &workers.used, &stop, &progress);
     drop(workers.inputs);
     for thread in workers.threads {
@@ -76,6 +78,8 @@ struct Reader {
     ordinal: u64,
     clock: Timestamp,
     first: Option<Timestamp>,
+    /// There are, or may come, secrets of TLS.
+    decrypts: bool,
 }
 
 impl Reader {
@@ -88,6 +92,7 @@ impl Reader {
             ordinal: 0,
             clock: Timestamp::ZERO,
             first: None,
+            decrypts: false,
         }
     }
 
@@ -118,6 +123,10 @@ impl Reader {
         }
         self.give_secrets(files);
         self.wire.advance(self.clock);
+        // what became known in the last rounds is still of use
+        for _ in 0..if self.decrypts { SESSION_ROUNDS * SESSION_CHAIN_MAX } else { 0 } {
+            self.send(inputs, used, false);
+        }
         self.send(inputs, used, true);
         to_the_end
     }

@@ -130,7 +130,7 @@ impl Feed {
     fn check(&self) {
         let memory = self.tls.memory();
         assert!(memory <= MEMORY_MAX, "{memory} bytes");
-        assert!(self.tls.wanted().is_none() || self.tls.reason().is_some(), "what waits has a reason");
+        assert!(!self.tls.waits() || self.tls.reason().is_some(), "what waits has a reason");
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) use hello::{ClientHello, ServerHello, encrypted_extensions};
 /// Types of messages.
 pub(super) const CLIENT_HELLO: u8 = 1;
 pub(super) const SERVER_HELLO: u8 = 2;
+pub(super) const NEW_SESSION_TICKET: u8 = 4;
 pub(super) const ENCRYPTED_EXTENSIONS: u8 = 8;
 pub(super) const CERTIFICATE: u8 = 11;
 pub(super) const CLIENT_KEY_EXCHANGE: u8 = 16;
@@ -64,6 +65,13 @@ impl Joiner {
         }
         self.pending = rest.to_vec();
     }
+}
+
+/// The ticket of a NewSessionTicket of TLS 1.2 and before (RFC 5077 §3.3).
+pub(super) fn ticket(body: &[u8]) -> Option<&[u8]> {
+    let mut cursor = Cursor(body);
+    cursor.take(4)?; // lifetime
+    cursor.long().filter(|ticket| !ticket.is_empty())
 }
 
 /// One message.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::keylog::{self, Broken, Entry, LABELS, LABELS_ALL, Label};
@@ -15,6 +16,21 @@ use crate::limits::{KEYLOG_LINE_BYTES_MAX, KEYS_MAX};
 pub struct Keys {
     by_random: HashMap<[u8; 32], Box<Secrets>>,
     private: Vec<Arc<PrivateKey>>,
+    /// Master secrets by what names the session they belong to.
+    sessions: HashMap<SessionName, Secret>,
+}
+
+/// What names a session of TLS 1.2 and before that can be resumed: a hash of its id or of its ticket.
+pub type SessionName = [u8; 32];
+
+/// The name of the session with that id.
+pub(super) fn name_of_id(id: &[u8]) -> SessionName {
+    Sha256::new().chain_update(b"id").chain_update(id).finalize().into()
+}
+
+/// The name of the session in that ticket.
+pub(super) fn name_of_ticket(ticket: &[u8]) -> SessionName {
+    Sha256::new().chain_update(b"ticket").chain_update(ticket).finalize().into()
 }
 
 /// The secrets of one connection.
@@ -48,7 +64,7 @@ impl Keys {
     /// No secret is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_random.is_empty()
+        self.by_random.is_empty() && self.sessions.is_empty()
     }
 
     /// Takes the private key of a server, in PEM.
@@ -112,11 +128,25 @@ impl Keys {
                 }
             }
         }
+        for (name, master) in &other.sessions {
+            self.learn(*name, master);
+        }
     }
 
-    /// The client randoms of which something is known.
-    pub fn randoms(&self) -> impl Iterator<Item = &[u8; 32]> {
-        self.by_random.keys()
+    /// The client randoms, and the names of sessions, of which something is known.
+    pub fn names(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.by_random.keys().chain(self.sessions.keys())
+    }
+
+    /// A session that can be resumed.
+    pub(super) fn learn(&mut self, name: SessionName, master: &Secret) {
+        if self.sessions.len() < KEYS_MAX {
+            self.sessions.insert(name, master.clone());
+        }
+    }
+
+    pub(super) fn of_session(&self, name: &SessionName) -> Option<&Secret> {
+        self.sessions.get(name)
     }
 
     pub(super) fn of(&self, random: &[u8; 32]) -> Option<&Secrets> {

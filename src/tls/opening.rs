@@ -53,7 +53,7 @@ impl Tls {
         direction: Direction,
         record: &Record<'_>,
         (kind, plaintext, nothing_lost): (u8, &[u8], bool),
-        bench: &Bench,
+        bench: &mut Bench,
         deliver: &mut impl FnMut(Event<'_>),
     ) -> Verdict {
         let side = self.side(direction);
@@ -163,7 +163,7 @@ impl Tls {
         direction: Direction,
         loss: Loss,
         gap: &Gap,
-        bench: &Bench,
+        bench: &mut Bench,
         deliver: &mut impl FnMut(Event<'_>),
     ) {
         let clear = self.side(direction).protection.is_none();

@@ -4,6 +4,7 @@ use super::cipher::Agreed;
 use super::cipher::suite::{self, Suite};
 use super::handshake::{self, ClientHello, Message, ServerHello};
 use super::inflate::DEFLATE;
+use super::keys::{name_of_id, name_of_ticket};
 use super::schedule::master_secret;
 use super::session::version_name;
 use super::{Alpn, Bench, Chosen, Early, Reason, Tls, Version, Wait};
@@ -11,13 +12,13 @@ use crate::limits::TRANSCRIPT_BYTES_MAX;
 use crate::wire::Direction;
 
 impl Tls {
-    pub(super) fn messages(&mut self, direction: Direction, payload: &[u8], bench: &Bench) {
+    pub(super) fn messages(&mut self, direction: Direction, payload: &[u8], bench: &mut Bench) {
         let mut joiner = std::mem::take(&mut self.side(direction).joiner);
         joiner.push(payload, |message| self.message(direction, &message, bench));
         self.side(direction).joiner = joiner;
     }
 
-    pub(super) fn message(&mut self, direction: Direction, message: &Message<'_>, bench: &Bench) {
+    pub(super) fn message(&mut self, direction: Direction, message: &Message<'_>, bench: &mut Bench) {
         let of_client = direction == self.client;
         if message.kind == handshake::CLIENT_HELLO && self.chosen.is_some() {
             // another handshake, inside the first
@@ -37,11 +38,18 @@ impl Tls {
                 self.session.alpn = alpn;
                 self.decide_early(if early { Early::Accepted } else { Early::Rejected });
             }
+            handshake::NEW_SESSION_TICKET
+                if !of_client && !self.chosen.as_ref().is_some_and(Chosen::is_13) =>
+            {
+                self.names.extend(handshake::ticket(message.body).map(name_of_ticket));
+                self.learn(bench);
+            }
             handshake::CERTIFICATE if !of_client && self.session.certificate_names.is_empty() => {
                 let version =
                     self.chosen.as_ref().and_then(|chosen| chosen.agreed).map(|agreed| agreed.version);
                 let version = version.unwrap_or(Version::Tls12);
                 self.session.certificate_names = handshake::names(version, message.body);
+                self.full = true;
             }
             _ => {}
         }
@@ -60,6 +68,10 @@ impl Tls {
             Early::None if hello.early_data => Early::Offered,
             early => early,
         };
+        let (id, ticket) = (&hello.session_id, &hello.ticket);
+        self.resumed = (!ticket.is_empty()).then(|| name_of_ticket(ticket)).into_iter().collect();
+        self.resumed.extend((!id.is_empty()).then(|| name_of_id(id)));
+        self.full = false;
         self.hello = Some(hello);
         self.master = None;
     }
@@ -83,6 +95,8 @@ impl Tls {
         let extended_master_secret = hello.extended_master_secret;
         let chosen = Chosen { random: hello.random, agreed, suite, extended_master_secret };
         if !chosen.is_13() {
+            self.names =
+                (!hello.session_id.is_empty()).then(|| name_of_id(&hello.session_id)).into_iter().collect();
             self.session.alpn = hello.alpn.map_or(Alpn::None, Alpn::Named);
             self.decide_early(Early::Rejected);
         }
@@ -95,6 +109,7 @@ impl Tls {
 
     /// The secret itself, encrypted for the server (RFC 5246 §7.4.7.1).
     pub(super) fn client_key_exchange(&mut self, body: &[u8], bench: &Bench) {
+        self.full = true;
         let transcript = std::mem::take(&mut self.transcript);
         let (Some(hello), Some(chosen), Some(keys)) = (&self.hello, &self.chosen, &bench.keys) else {
             return;

@@ -144,6 +144,12 @@ impl Host for Listener {
     }
 
     fn close(&mut self, key: &FlowKey, line: &mut Line, _: EndReason, _: Timestamp) {
+        if !self.bench.learned.is_empty() {
+            let mut keys = self.bench.keys.as_deref().cloned().unwrap_or_default();
+            keys.merge(&std::mem::take(&mut self.bench.learned));
+            self.bench.keys = Some(Arc::new(keys));
+        }
+        line.retry(&mut self.bench);
         let heard = std::mem::take(line).close();
         let ends = (key.sender(Direction::Up), key.sender(Direction::Down));
         self.heard.entry(ends).or_default().push(heard);

@@ -10,6 +10,7 @@ use crate::flow::{EndReason, Stamp};
 use crate::limits::{TLS_WAIT_NS, TLS_WAITING_MAX};
 use crate::record::Memo;
 use crate::time::Timestamp;
+use crate::tls::Keys;
 use crate::wire::FlowKey;
 
 /// The connections of one worker that wait.
@@ -21,6 +22,20 @@ pub(super) struct Waiting {
     by_random: HashMap<[u8; 32], Vec<(Timestamp, FlowKey, u64)>>,
     /// Number of the next one that ends.
     number: u64,
+}
+
+impl Waiting {
+    /// An ended connection does not wait any more.
+    fn forget(&mut self, names: &[[u8; 32]], place: (Timestamp, FlowKey, u64)) {
+        for name in names {
+            if let Some(places) = self.by_random.get_mut(name) {
+                places.retain(|other| *other != place);
+                if places.is_empty() {
+                    self.by_random.remove(name);
+                }
+            }
+        }
+    }
 }
 
 struct Ended {
@@ -39,6 +54,11 @@ impl Worker {
         }
     }
 
+    /// Sessions that connections of this worker made known since this was last asked.
+    pub fn take_learned(&mut self) -> Keys {
+        std::mem::take(&mut self.office.desk.tls.learned)
+    }
+
     fn take_secrets(&mut self, given: &Given) {
         let office = &mut self.office;
         let mut keys = office.secrets.keys.take().unwrap_or_default();
@@ -51,12 +71,12 @@ impl Worker {
             if (office.clock, office.ordinal) == (given.clock, given.ordinal) { office.index } else { 0 };
         (office.clock, office.ordinal) = (given.clock, given.ordinal);
         office.index = index.max(BEHIND_FRAME);
-        let mut randoms: Vec<[u8; 32]> = given.keys.randoms().copied().collect();
+        let mut randoms: Vec<[u8; 32]> = given.keys.names().copied().collect();
         randoms.sort_unstable();
         for random in randoms {
             for (hash, key) in self.office.waiting.open.remove(&random).unwrap_or_default() {
                 if let Some(beside) = self.table.beside_mut(hash, &key) {
-                    beside.waits = None;
+                    self.office.forget_waiting(&key, beside);
                     self.office.retry(&key, beside);
                     self.office.hash = hash;
                     self.office.note_waiting(&key, beside);
@@ -65,11 +85,15 @@ impl Worker {
             for place in self.office.waiting.by_random.remove(&random).unwrap_or_default() {
                 let Some(mut ended) = self.office.waiting.ended.remove(&place) else { continue };
                 let (_, key, _) = place;
+                let before = ended.beside.connection.wanted();
                 self.office.retry(&key, &mut ended.beside);
-                if ended.beside.connection.wanted() == Some(random) {
+                let wanted = ended.beside.connection.wanted();
+                if wanted.contains(&random) {
+                    // the other names still lead there
                     self.office.waiting.by_random.entry(random).or_default().push(place);
                     self.office.waiting.ended.insert(place, ended);
                 } else {
+                    self.office.waiting.forget(&before, place);
                     self.office.close(&key, &mut ended.beside, ended.reason, given.clock);
                 }
             }
@@ -81,13 +105,13 @@ impl Worker {
         while let Some(first) = self.office.waiting.ended.first_entry()
             && first.key().0 <= clock
         {
-            let ((due, key, _), mut ended) = first.remove_entry();
+            let (place, mut ended) = first.remove_entry();
+            let (due, key, _) = place;
             if clock != Timestamp::MAX {
                 self.office.deadline(due);
             }
-            if let Some(random) = ended.beside.connection.wanted() {
-                self.office.waiting.by_random.remove(&random);
-            }
+            let names = ended.beside.connection.wanted();
+            self.office.waiting.forget(&names, place);
             self.office.finish(&key, &mut ended.beside, ended.reason);
         }
     }
@@ -97,8 +121,19 @@ impl Office {
     /// Notes a connection that waits for secrets.
     pub(super) fn note_waiting(&mut self, key: &FlowKey, beside: &mut Beside) {
         beside.waits = beside.connection.wanted();
-        if let Some(random) = beside.waits {
-            self.waiting.open.entry(random).or_default().push((self.hash, *key));
+        for name in &beside.waits {
+            self.waiting.open.entry(*name).or_default().push((self.hash, *key));
+        }
+    }
+
+    fn forget_waiting(&mut self, key: &FlowKey, beside: &mut Beside) {
+        for name in std::mem::take(&mut beside.waits) {
+            if let Some(open) = self.waiting.open.get_mut(&name) {
+                open.retain(|(_, other)| other != key);
+                if open.is_empty() {
+                    self.waiting.open.remove(&name);
+                }
+            }
         }
     }
 
@@ -110,6 +145,20 @@ impl Office {
         self.desk = desk;
     }
 
+    /// Tells what is left to tell of a connection.
+    pub(super) fn finish(&mut self, key: &FlowKey, beside: &mut Beside, reason: EndReason) {
+        let mut desk = std::mem::take(&mut self.desk);
+        let Beside { connection, memo, .. } = beside;
+        let told = connection.close(key, &mut desk, reason, &mut |mut finished| {
+            self.tell_call(key, memo, &mut finished);
+        });
+        self.counters.calls_opened += desk.take_opened();
+        self.desk = desk;
+        if let Some(told) = told {
+            self.tell_connection(key, &told);
+        }
+    }
+
     /// Keeps a connection that has ended and still waits. False: it waits for nothing, or there is no room.
     pub(super) fn keep_waiting(
         &mut self,
@@ -118,27 +167,25 @@ impl Office {
         reason: EndReason,
         time: Timestamp,
     ) -> bool {
-        if let Some(random) = beside.waits.take()
-            && let Some(open) = self.waiting.open.get_mut(&random)
-        {
-            open.retain(|(_, other)| other != key);
-            if open.is_empty() {
-                self.waiting.open.remove(&random);
-            }
+        self.forget_waiting(key, beside);
+        let wanted = beside.connection.wanted();
+        if wanted.is_empty() {
+            return false;
         }
-        let Some(random) = beside.connection.wanted() else { return false };
-        if !self.secrets.late || self.waiting.ended.len() >= TLS_WAITING_MAX {
+        if self.secrets.over || self.waiting.ended.len() >= TLS_WAITING_MAX {
             return false;
         }
         let empty = Beside {
             connection: Connection::new(key, self.interface, Stamp { time, clock: time }),
             memo: Memo::default(),
-            waits: None,
+            waits: Vec::new(),
         };
         let beside = std::mem::replace(beside, empty);
         let place = (time.plus(TLS_WAIT_NS), *key, self.waiting.number);
         self.waiting.number += 1;
-        self.waiting.by_random.entry(random).or_default().push(place);
+        for name in wanted {
+            self.waiting.by_random.entry(name).or_default().push(place);
+        }
         self.waiting.ended.insert(place, Ended { beside, reason });
         true
     }

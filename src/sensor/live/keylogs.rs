@@ -137,7 +137,7 @@ mod tests {
     fn found(follower: &mut Follower) -> Vec<u8> {
         let keys = follower.look();
         let mut all: Vec<u8> =
-            keys.iter().flat_map(|keys| keys.randoms().map(|random| random[0]).collect::<Vec<_>>()).collect();
+            keys.iter().flat_map(|keys| keys.names().map(|random| random[0]).collect::<Vec<_>>()).collect();
         all.sort_unstable();
         all
     }

@@ -28,8 +28,10 @@ pub(super) struct Ways {
     pub(super) others: Vec<Slit>,
     pub(super) answer: Sender<(usize, Answered)>,
     pub(super) report: Sender<(usize, Report)>,
-    /// Secrets from key logs.
+    /// Secrets from key logs, and sessions of TLS that another worker learned.
     pub(super) secrets: Receiver<Arc<Keys>>,
+    /// The same of all workers.
+    pub(super) sessions: Vec<Sender<Arc<Keys>>>,
     /// Emptied lines that come back.
     pub(super) spare: Receiver<Lines>,
 }
@@ -135,6 +137,14 @@ impl Listener {
     }
 
     fn take_secrets(&mut self) {
+        let learned = self.desk.worker.take_learned();
+        if !learned.is_empty() {
+            let learned = Arc::new(learned);
+            for worker in &self.ways.sessions {
+                // one that has gone needs none
+                drop(worker.send(Arc::clone(&learned)));
+            }
+        }
         for keys in self.ways.secrets.try_iter() {
             let given = Given { ordinal: self.desk.heard.read.frames, clock: self.desk.clock, keys };
             self.desk.worker.secrets(&given);
