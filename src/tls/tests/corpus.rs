@@ -5,10 +5,55 @@ use std::path::PathBuf;
 use super::*;
 use sha2::{Digest, Sha256};
 
+fn shared() -> PathBuf {
+    std::env::var_os("EAVES_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from)
+}
+
 fn corpus() -> Option<PathBuf> {
-    let shared = std::env::var_os("EAVES_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    Some(shared.join("corpus")).filter(|corpus| corpus.join("manifest.json").exists())
+    Some(shared().join("corpus")).filter(|corpus| corpus.join("manifest.json").exists())
+}
+
+/// All connections of a capture, with a share of its frames left out.
+fn heard(path: &Path, share: f64, seed: u64) -> Vec<Heard> {
+    let keys = keys_of(&PathBuf::from(format!("{}.keylog", path.display())));
+    let mut listener = Listener { bench: bench(keys, false), ..Listener::default() };
+    let random = std::cell::RefCell::new(fastrand::Rng::with_seed(seed));
+    // what comes first carries the hellos
+    listen(path, &mut listener, |number| number > 12 && random.borrow_mut().f64() < share);
+    listener.heard.into_values().flatten().collect()
+}
+
+#[test]
+fn random_loss_gives_no_wrong_byte_and_reading_goes_on() {
+    let mut captures: Vec<PathBuf> = std::fs::read_dir(shared().join("lab"))
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().ends_with(".pcap") && path.to_string_lossy().contains("-tls1"))
+        .filter(|path| PathBuf::from(format!("{}.keylog", path.display())).exists())
+        .collect();
+    captures.sort();
+    if captures.is_empty() {
+        println!("skipped: there are no captures");
+    }
+    for path in captures {
+        let whole = heard(&path, 0.0, 0);
+        let all: usize = whole.iter().flat_map(|one| &one.said).map(|said| said.bytes.len()).sum();
+        let mut told = 0;
+        for seed in 0..5 {
+            for part in heard(&path, 0.03, seed).iter().flat_map(|one| &one.said) {
+                told += part.bytes.len();
+                let found = part.bytes.is_empty()
+                    || whole
+                        .iter()
+                        .flat_map(|one| &one.said)
+                        .any(|said| captures::is_part(part, &said.bytes));
+                assert!(found, "{} seed {seed}", path.display());
+            }
+        }
+        println!("{}: {} % of {all} bytes", path.display(), 100 * told / (5 * all.max(1)));
+    }
 }
 
 fn digest(bytes: &[u8]) -> String {
