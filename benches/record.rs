@@ -59,6 +59,7 @@ fn call() -> Call {
         duration_ns: Some(420_000),
         ttfb_ns: Some(410_000),
         protocol: Protocol::Http11,
+        tls: None,
         buffer,
         headers,
         method: Some(span(0, 3)),

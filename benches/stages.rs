@@ -173,7 +173,7 @@ fn http(criterion: &mut Criterion) {
     }
     let client = ([10, 0, 0, 9], 40_000).into();
     let (key, direction) = FlowKey::new(client, ([10, 0, 0, 2], 80).into(), None);
-    let context = Context { connection: 1, key, interface: 0, client: direction };
+    let context = Context { connection: 1, key, interface: 0, client: direction, tls: None };
     group.bench_function("exchange/call with its heads", |bencher| {
         let (mut asks, mut answers) = (Side::new(Kind::Request, true), Side::new(Kind::Response, true));
         let (mut exchange, mut desk) = (Exchange::new(None, true), Desk::new(None));

@@ -5,8 +5,10 @@
 //! and nothing is ever filled in by guessing.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::time::Timestamp;
+use crate::tls::Session;
 
 /// Known, none, unknown: three different things. A rule that reasons from absence needs `None`, never `Unknown`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -318,6 +320,8 @@ pub struct Call {
     pub protocol: Protocol,
     /// The stream it was on (HTTP/2).
     pub stream_id: Option<u32>,
+    /// The TLS that it came in; none: in clear text.
+    pub tls: Option<Arc<Session>>,
     /// Both heads as they lay.
     pub buffer: Vec<u8>,
     /// Header lines of both heads.
@@ -438,6 +442,8 @@ pub struct Connection {
     pub bytes: [u64; 2],
     /// Calls that it had before it was given up.
     pub calls: u64,
+    /// What was seen of its TLS; none: it is not TLS.
+    pub tls: Option<Session>,
     /// Anomalies that belong to no call.
     pub anomalies: Anomalies,
 }

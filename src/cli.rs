@@ -163,12 +163,15 @@ pub struct Options {
     /// Runs and sensors with the same key give the same credential the same fingerprint.
     #[arg(long, value_name = "FILE")]
     pub fingerprint_key: Option<PathBuf>,
-    /// TLS key log, or a directory of them: read; TLS is not decrypted by this version
+    /// TLS key log (NSS format), or a directory of them; a capture follows them as they grow and rotate
     #[arg(long, value_name = "FILE|DIR")]
     pub keylog: Vec<PathBuf>,
-    /// RSA private key: read; TLS is not decrypted by this version
+    /// RSA private key of a server, for suites in which the client sends the secret encrypted with it
     #[arg(long, value_name = "PEM")]
     pub private_key: Vec<PathBuf>,
+    /// Ciphertext that may wait for keys that come late [default: 64MiB]
+    #[arg(long, value_name = "BYTES")]
+    pub tls_hold: Option<Bytes>,
 }
 
 /// Where the records go.
@@ -247,6 +250,7 @@ impl Options {
             fingerprint_key: self.fingerprint_key.or(file.fingerprint_key),
             keylog: first_given(self.keylog, file.keylog),
             private_key: first_given(self.private_key, file.private_key),
+            tls_hold: self.tls_hold.or(file.tls_hold),
         }
     }
 }

@@ -53,6 +53,8 @@ pub struct Config {
     pub keylogs: Vec<PathBuf>,
     /// RSA private keys, each readable.
     pub private_keys: Vec<PathBuf>,
+    /// Ciphertext of all workers that may wait for secrets, in bytes.
+    pub tls_hold_bytes: u64,
     /// Files and standard output.
     pub outputs: Outputs,
     /// Whether inventory and findings are made.
@@ -127,15 +129,6 @@ pub fn resolve(command: Command) -> Result<Task, ConfigError> {
     }
 }
 
-impl Config {
-    /// What the user should know before the run, for standard error.
-    pub fn notes(&self) -> impl Iterator<Item = &'static str> {
-        let keys = !self.keylogs.is_empty() || !self.private_keys.is_empty();
-        keys.then_some("the TLS keys can be read, but this version does not decrypt TLS: they change nothing")
-            .into_iter()
-    }
-}
-
 /// A replay's sensor has this name unless another is given: with the host's name, one capture would give different
 /// records on different machines. Ids don't contain it, so what two machines replayed can still be told apart or
 /// folded together.
@@ -193,7 +186,9 @@ fn shared(options: Options, output: OutputOptions, sensor: Option<&str>) -> Resu
         return Err(ConfigError::Empty { option: "filter" });
     }
     for (option, paths) in [("keylog", &options.keylog), ("private-key", &options.private_key)] {
-        paths.iter().try_for_each(|path| readable(option, path))?;
+        // a capture waits for a key log that is not there yet
+        let waited_for = |path: &&PathBuf| sensor.is_some() || option != "keylog" || path.exists();
+        paths.iter().filter(waited_for).try_for_each(|path| readable(option, path))?;
     }
     if let Some(path) = &options.fingerprint_key {
         readable("fingerprint-key", path)?;
@@ -208,6 +203,7 @@ fn shared(options: Options, output: OutputOptions, sensor: Option<&str>) -> Resu
         fingerprint_key: options.fingerprint_key,
         keylogs: options.keylog,
         private_keys: options.private_key,
+        tls_hold_bytes: options.tls_hold.map_or(limits::TLS_HOLD_BYTES_DEFAULT, |bytes| bytes.0),
         outputs: outputs::resolve(&output, analysis)?,
         analysis,
         kafka: kafka::resolve(output)?,

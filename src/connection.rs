@@ -3,14 +3,18 @@
 //! ```text
 //!   Looking ──a start line──▶ Http ──101, or CONNECT answered with 2xx──▶ Looking (in the tunnel) or GivenUp
 //!      ├──a preface, or frames under way──▶ Http2
+//!      ├──a ClientHello──▶ Tls ──▶ Looking (at its plaintext)
 //!      └──another protocol, or nothing known for too long──▶ GivenUp
 //! ```
 
 mod arbitrary;
 mod h2;
 mod look;
+mod secured;
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -22,9 +26,11 @@ use crate::http::h1::Side;
 use crate::http::h1::head::Kind;
 use crate::limits::TUNNELS_MAX;
 use crate::time::Timestamp;
+use crate::tls::Session;
 use crate::wire::{Direction, FlowKey, Segment};
 use h2::{Http2, Said};
 use look::{Look, Looked};
+use secured::Secured;
 
 pub use arbitrary::read_arbitrary;
 
@@ -45,6 +51,8 @@ pub struct Connection {
     /// Tunnels that were entered, one in another.
     tunnels: u32,
     anomalies: Anomalies,
+    /// The TLS around it.
+    tls: Option<Arc<Session>>,
 }
 
 #[derive(Debug)]
@@ -52,6 +60,7 @@ enum Stage {
     Looking(Look),
     Http(Box<Http>),
     Http2(Box<Http2>),
+    Tls(Box<Secured>),
     GivenUp { protocol: &'static str, reason: &'static str },
 }
 
@@ -85,6 +94,7 @@ impl Connection {
             calls: 0,
             tunnels: 0,
             anomalies: Anomalies::EMPTY,
+            tls: None,
         }
     }
 
@@ -102,8 +112,12 @@ impl Connection {
     /// Nothing more is wanted of it.
     #[must_use]
     #[inline]
-    pub const fn has_given_up(&self) -> bool {
-        matches!(self.stage, Stage::GivenUp { .. })
+    pub fn has_given_up(&self) -> bool {
+        match &self.stage {
+            Stage::GivenUp { .. } => true,
+            Stage::Tls(secured) => secured.tls.failure().is_some() || secured.inner.has_given_up(),
+            Stage::Looking(_) | Stage::Http(_) | Stage::Http2(_) => false,
+        }
     }
 
     /// Calls that were opened and not told yet.
@@ -112,6 +126,7 @@ impl Connection {
         match &self.stage {
             Stage::Http(http) => http.exchange.open() as u64,
             Stage::Http2(http) => http.streams().open() as u64,
+            Stage::Tls(secured) => secured.inner.open_calls(),
             Stage::Looking(_) | Stage::GivenUp { .. } => 0,
         }
     }
@@ -126,6 +141,7 @@ impl Connection {
                 size_of::<Http>() + http.request.memory() + http.response.memory() + http.exchange.memory()
             }
             Stage::Http2(http) => http.memory(),
+            Stage::Tls(secured) => size_of::<Secured>() + secured.tls.memory() + secured.inner.memory(),
             Stage::GivenUp { .. } => 0,
         }
     }
@@ -140,6 +156,9 @@ impl Connection {
         chunk: Chunk<'_>,
         emit: &mut impl FnMut(Finished<'_>),
     ) {
+        if let Stage::Tls(secured) = &mut self.stage {
+            return secured.chunk(key, desk, direction, &chunk, emit);
+        }
         match chunk {
             Chunk::Start(start) => {
                 self.opener = self.opener.or(start.opener);
@@ -147,7 +166,7 @@ impl Connection {
                     Stage::Looking(look) => look.start(direction, start.known),
                     Stage::Http(http) if !start.known => http.join(direction),
                     Stage::Http2(http) => http.start(direction, &start),
-                    Stage::Http(_) | Stage::GivenUp { .. } => {}
+                    Stage::Http(_) | Stage::Tls(_) | Stage::GivenUp { .. } => {}
                 }
             }
             Chunk::Data(data) => self.data(key, desk, direction, &data, emit),
@@ -163,12 +182,12 @@ impl Connection {
                     self.follow_verdict(key, desk, emit);
                 }
                 Stage::Http2(http) => http.hear(desk, direction, &Said::Gap(&gap), emit),
-                Stage::GivenUp { .. } => {}
+                Stage::Tls(_) | Stage::GivenUp { .. } => {}
             },
             Chunk::Rewritten => match &mut self.stage {
                 Stage::Http(http) => http.exchange.rewritten(direction == http.context.client),
                 Stage::Http2(http) => http.streams_mut().rewritten(),
-                Stage::Looking(_) | Stage::GivenUp { .. } => {
+                Stage::Looking(_) | Stage::Tls(_) | Stage::GivenUp { .. } => {
                     self.anomalies.insert(Anomalies::SEGMENT_REWRITTEN);
                 }
             },
@@ -189,6 +208,27 @@ impl Connection {
         }
     }
 
+    /// The names by which secrets of TLS would come that it waits for.
+    #[must_use]
+    pub fn wanted(&self) -> Vec<[u8; 32]> {
+        match &self.stage {
+            Stage::Tls(secured) if secured.tls.waits() => secured.tls.wanted(),
+            Stage::Tls(secured) => secured.inner.wanted(),
+            Stage::Looking(_) | Stage::Http(_) | Stage::Http2(_) | Stage::GivenUp { .. } => Vec::new(),
+        }
+    }
+
+    /// Secrets have come, perhaps those that it waits for.
+    pub fn retry<E: FnMut(Finished<'_>)>(&mut self, key: &FlowKey, desk: &mut Desk, emit: &mut E) {
+        if let Stage::Tls(secured) = &mut self.stage {
+            let Secured { tls, inner } = &mut **secured;
+            let mut bench = desk.tls.lend();
+            tls.retry(&mut bench, &mut |event| inner.hear(key, desk, event, emit));
+            desk.tls.take_back(bench);
+            inner.retry(key, desk, emit);
+        }
+    }
+
     /// The connection has ended: tells the calls that are still open, and what was not turned into calls.
     pub fn close(
         &mut self,
@@ -197,33 +237,58 @@ impl Connection {
         reason: EndReason,
         emit: &mut impl FnMut(Finished<'_>),
     ) -> Option<crate::call::Connection> {
-        let late = match &mut self.stage {
+        let session = match &self.stage {
+            Stage::Tls(secured) => Some(secured.tls.session().clone()),
+            _ => self.tls.as_deref().cloned(),
+        };
+        let (protocol, why) = self.conclude(desk, reason, emit)?;
+        self.stage = Stage::GivenUp { protocol, reason: why };
+        Some(crate::call::Connection { tls: session, ..self.record(key, protocol, why) })
+    }
+
+    /// Tells the calls that are still open; what it was and why, if it was not turned into calls.
+    fn conclude(
+        &mut self,
+        desk: &mut Desk,
+        reason: EndReason,
+        emit: &mut impl FnMut(Finished<'_>),
+    ) -> Option<(&'static str, &'static str)> {
+        match &mut self.stage {
             Stage::Http(http) => {
                 let Http { context, request, exchange, .. } = &mut **http;
                 request.conclude(&mut |event| exchange.request(context, desk, event, emit));
                 http.exchange.finish(desk, reason, emit);
                 self.calls += http.exchange.calls();
-                http.exchange.late_anomalies()
+                self.anomalies.insert(http.exchange.late_anomalies());
+                (!self.anomalies.is_empty()).then_some(("http", "anomalies"))
             }
             Stage::Http2(http) => {
                 http.finish(desk, reason, emit);
                 self.calls += http.streams().calls();
                 self.client = http.client();
-                http.streams().late_anomalies()
+                self.anomalies.insert(http.streams().late_anomalies());
+                match (self.anomalies.is_empty(), self.calls) {
+                    (false, _) => Some(("h2", "anomalies")),
+                    (true, 0) => Some(("h2", "no_calls")),
+                    (true, _) => None,
+                }
             }
-            Stage::Looking(_) | Stage::GivenUp { .. } => Anomalies::EMPTY,
-        };
-        self.anomalies.insert(late);
-        let (protocol, why) = match &self.stage {
-            Stage::GivenUp { protocol, reason } => (*protocol, *reason),
-            Stage::Looking(look) if self.bytes != [0, 0] => (look.protocol(), "ended_before_known"),
-            Stage::Http(_) if !self.anomalies.is_empty() => ("http", "anomalies"),
-            Stage::Http2(_) if !self.anomalies.is_empty() => ("h2", "anomalies"),
-            Stage::Http2(_) if self.calls == 0 => ("h2", "no_calls"),
-            Stage::Looking(_) | Stage::Http(_) | Stage::Http2(_) => return None,
-        };
-        self.stage = Stage::GivenUp { protocol, reason: why };
-        Some(self.record(key, protocol, why))
+            Stage::Tls(secured) => {
+                let Secured { tls, inner } = &mut **secured;
+                let told = inner.conclude(desk, reason, emit);
+                self.client = inner.client.or(Some(tls.client()));
+                self.calls += inner.calls;
+                self.anomalies.insert(inner.anomalies);
+                match tls.reason() {
+                    Some(reason) => Some(("tls", reason.name())),
+                    // it ended before anything was said in it
+                    None if inner.bytes == [0, 0] => Some(("tls", "ended_before_known")),
+                    None => told,
+                }
+            }
+            Stage::GivenUp { protocol, reason } => Some((*protocol, *reason)),
+            Stage::Looking(look) => (self.bytes != [0, 0]).then_some((look.protocol(), "ended_before_known")),
+        }
     }
 
     fn record(&self, key: &FlowKey, protocol: &'static str, reason: &'static str) -> crate::call::Connection {
@@ -254,6 +319,7 @@ impl Connection {
             packets: ordered(self.packets),
             bytes: ordered(self.bytes),
             calls: self.calls,
+            tls: None,
             anomalies: self.anomalies,
         }
     }
@@ -273,6 +339,12 @@ impl Connection {
                 Looked::GiveUp(protocol) => {
                     self.stage = Stage::GivenUp { protocol, reason: "not_http" };
                 }
+                Looked::Tls { bytes, place } => {
+                    let hidden = look.hidden(direction);
+                    self.begin_tls(direction, hidden, &bytes);
+                    let first = Chunk::Data(Data { bytes: &bytes, ..place });
+                    self.chunk(key, desk, direction, first, emit);
+                }
                 Looked::Http { client, bytes, place } => {
                     let look = std::mem::take(look);
                     self.begin_http(key, client, look);
@@ -281,7 +353,7 @@ impl Connection {
                 }
                 Looked::H2 { client, bytes, place } => {
                     let mut look = std::mem::take(look);
-                    let mut http = Http2::new(self.id, key, self.interface, Some(client), &mut look);
+                    let mut http = Http2::new(self.context(key, client), Some(client), &mut look);
                     if client == direction {
                         http.note_preface(place.ack);
                     }
@@ -291,7 +363,8 @@ impl Connection {
                 }
                 Looked::Frames => {
                     let mut look = std::mem::take(look);
-                    let mut http = Http2::new(self.id, key, self.interface, self.opener, &mut look);
+                    let context = self.context(key, self.opener.unwrap_or(direction));
+                    let mut http = Http2::new(context, self.opener, &mut look);
                     http.hear(desk, direction, &Said::Kept, emit);
                     self.begin_http2(desk, direction.reverse(), http, look, emit);
                 }
@@ -307,13 +380,18 @@ impl Connection {
                 self.follow_verdict(key, desk, emit);
                 self.doubt();
             }
-            Stage::GivenUp { .. } => {}
+            Stage::Tls(_) | Stage::GivenUp { .. } => {}
         }
+    }
+
+    fn context(&self, key: &FlowKey, client: Direction) -> Context {
+        let tls = self.tls.clone();
+        Context { connection: self.id, key: *key, interface: self.interface, client, tls }
     }
 
     fn begin_http(&mut self, key: &FlowKey, client: Direction, look: Look) {
         self.client = Some(client);
-        let context = Context { connection: self.id, key: *key, interface: self.interface, client };
+        let context = self.context(key, client);
         let (asks, answers) = (look.in_sequence(client), look.in_sequence(client.reverse()));
         self.stage = Stage::Http(Box::new(Http {
             context,
@@ -400,7 +478,7 @@ impl Connection {
         self.leave_http(desk, emit);
         let Stage::Http(http) = &mut self.stage else { return };
         let request = http.exchange.take_carried_over();
-        let mut next = Box::new(Http2::upgraded(&http.context, desk, request.as_deref()));
+        let mut next = Box::new(Http2::upgraded(http.context.clone(), desk, request.as_deref()));
         let (held, holes) = http.hand_over();
         for Held { direction, bytes, place } in held {
             next.hear(desk, direction, &Said::Data(&Data { bytes: &bytes, ..place }), emit);

@@ -10,6 +10,7 @@ mod stream;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::call::{Anomalies, Call, Causes, HeaderSpan, Message, Protocol};
 use crate::flow::EndReason;
@@ -18,13 +19,14 @@ use crate::http::h2::hpack::Fields;
 use crate::http::{Expect, Head, HttpEvent, MessageEnd, Place};
 use crate::limits::{BODY_INSPECTED_BYTES_MAX, PIPELINE_MAX, SPARE_CALL_BYTES_MAX, SPARE_CALLS};
 use crate::time::Timestamp;
+use crate::tls::{Bench, Session};
 use crate::wire::{Direction, FlowKey};
 use causes::{cause_of, cause_of_end};
 use order::{Answer, Asked, Entry};
 pub use stream::Streams;
 
 /// What every call of a connection has in common.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Context {
     /// The connection's id.
     pub connection: u128,
@@ -34,6 +36,8 @@ pub struct Context {
     pub interface: u32,
     /// The direction of the requests.
     pub client: Direction,
+    /// The TLS that it came in.
+    pub tls: Option<Arc<Session>>,
 }
 
 impl Context {
@@ -55,13 +59,15 @@ pub struct Desk {
     opened: u64,
     /// Room for what a header block of HTTP/2 says.
     pub fields: Fields,
+    /// What decrypts.
+    pub tls: Bench,
 }
 
 impl Desk {
     /// `wants_body` says of a message whose head is whole whether its body is to be kept for inspection.
     #[must_use]
     pub fn new(wants_body: Option<fn(&Call, &Message) -> bool>) -> Self {
-        Self { spare: Vec::new(), wants_body, opened: 0, fields: Fields::default() }
+        Self { wants_body, ..Self::default() }
     }
 
     fn wants(&self, call: &Call, message: &Message) -> Option<Vec<u8>> {

@@ -94,6 +94,11 @@ pub struct Gap {
     pub cause: GapCause,
 }
 
+impl Gap {
+    /// The length of a hole that nobody knows: one in the plaintext of TLS. It is longer than any stream.
+    pub const UNKNOWN: u64 = 1 << 62;
+}
+
 /// Why bytes are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GapCause {

@@ -3,8 +3,8 @@
 //! One direction, one owner at each stage:
 //!
 //! ```text
-//! capture ─ Frame ─▶ wire ─ Segment ─▶ flow ─ Chunk ─▶ http ─ HttpEvent ─▶ exchange ─ Call ─▶ record
-//!     ─ JSON line ─▶ merge ─▶ analysis ─ Record ─▶ publish
+//! capture ─ Frame ─▶ wire ─ Segment ─▶ flow ─ Chunk ─▶ tls ─ Chunk ─▶ http ─ HttpEvent ─▶ exchange ─ Call
+//!     ─▶ record ─ JSON line ─▶ merge ─▶ analysis ─ Record ─▶ publish
 //! ```
 //!
 //! A worker owns its flows from the frame to the finished JSON line. Everything up to `exchange` does no I/O and
@@ -20,6 +20,7 @@ pub mod capture;
 pub mod wire;
 
 pub mod flow;
+pub mod tls;
 
 pub mod sensitive;
 

@@ -140,6 +140,12 @@ pub const DEADLINES_SPARE: usize = 1024;
 /// Frames of one round: the merge waits for the slowest worker once a round, so rounds are long enough that the
 /// hand-over costs little, and short enough that a round's calls stay in the cache.
 pub const ROUND_FRAMES: u64 = 2048;
+/// So many rounds after a session of TLS 1.2 became known to one worker, it is known to all: at the same place of the input
+/// for any number of workers, and late enough that none waits for the merge.
+pub const SESSION_ROUNDS: u64 = 2 * ROUNDS_QUEUED as u64;
+/// Connections that resume a session one after the other, each with the ticket that the one before got, and that are
+/// read although the input ends behind them.
+pub const SESSION_CHAIN_MAX: u64 = 16;
 /// Rounds that wait in each channel between two threads: enough that a slow round of one does not stop the others.
 pub const ROUNDS_QUEUED: usize = 4;
 /// Segments of tunnelled and fragmented flows that wait for their owner in live capture: a slot at full line rate.
@@ -166,6 +172,48 @@ pub const LINES_BEHIND_BYTES_MAX: usize = 64 << 20;
 
 const _: () = assert!(JOIN_FRAMES <= GAP_FRAMES, "a flow must be settled before holes in it are given up");
 const _: () = assert!(HISTORY_BYTES_MAX < HOLD_BYTES_MAX);
+
+// ---- tls ----
+
+/// The longest record that is believed: 16 KiB of plaintext and 2048 bytes that protection may add (RFC 5246 §6.2.3).
+pub const TLS_RECORD_BYTES_MAX: usize = (16 << 10) + 2048;
+/// Plaintext of one record (RFC 8446 §5.1).
+pub const TLS_PLAINTEXT_BYTES_MAX: usize = 16 << 10;
+/// The longest handshake message that is kept; certificate chains have 2 KiB to 20 KiB. A longer one is passed over.
+pub const HANDSHAKE_BYTES_MAX: usize = 64 << 10;
+/// Handshake messages that are kept because the extended master secret is derived from them (RFC 7627): a chain of
+/// certificates and the hellos.
+pub const TRANSCRIPT_BYTES_MAX: usize = 64 << 10;
+/// The longest name in a handshake that is kept: that of a host (RFC 1035 §3.1).
+pub const TLS_NAME_BYTES_MAX: usize = 255;
+/// Names of one certificate that are told; those of content networks have a hundred.
+pub const CERTIFICATE_NAMES_MAX: usize = 16;
+/// Connections of which secrets are known, some 350 bytes each. What is beyond is left out and counted.
+pub const KEYS_MAX: usize = 1 << 20;
+/// The longest line of a key log: label, client random and the longest secret have 203 bytes.
+pub const KEYLOG_LINE_BYTES_MAX: usize = 1024;
+/// Sequence numbers that are tried on what may be the first record behind a hole. A window of 4 MiB holds 256 records of
+/// full size; short ones are lost in smaller numbers.
+pub const SEQUENCE_TRIES_MAX: u64 = 1024;
+/// Bytes that are opened in vain behind one hole, before a connection is given up: thousands of false headers.
+pub const TRIED_BYTES_MAX: u64 = 64 << 20;
+/// Records in a row that do not open, before a connection is given up.
+pub const BAD_RECORDS_MAX: u32 = 16;
+/// Ends of records that are remembered in each direction, so that acknowledgements can be told in plaintext: a window of
+/// 1 MiB of full records, in 1 KiB of an idle connection's memory. What acknowledges an older record is not known.
+pub const RECORD_ENDS_MAX: usize = 64;
+/// Ciphertext of one connection that waits for its secrets.
+pub const TLS_HOLD_FLOW_BYTES_MAX: usize = 1 << 20;
+/// Kinds of TLS that were not decrypted (server name, version, suite, reason) that a worker counts apart; of more of them
+/// the server name is left out.
+pub const UNDECRYPTED_MAX: usize = 4096;
+/// How long a connection that has ended waits for its secrets, in nanoseconds: key logs are written within seconds, and
+/// copied to another host once a minute.
+pub const TLS_WAIT_NS: u64 = 60_000_000_000;
+/// Connections that have ended and wait for their secrets, in each worker.
+pub const TLS_WAITING_MAX: usize = 16 << 10;
+/// Ciphertext of all connections that waits for secrets if nothing is given.
+pub const TLS_HOLD_BYTES_DEFAULT: u64 = 64 << 20;
 
 // ---- http ----
 
@@ -213,6 +261,8 @@ pub const H2_BLOCK_FRAMES_MAX: u32 = 64;
 pub const H2_STREAMS_MAX: usize = 1024;
 /// Streams that ended and of which a late frame is still known for what it is.
 pub const H2_ENDED_STREAMS_KEPT: usize = 64;
+/// Streams that wait for an answer that may be under way although their client reset them: those of a round trip.
+pub const H2_RESET_STREAMS_KEPT: usize = 64;
 /// Streams that were reset before they were answered, for each that was not: beyond, it is a flood.
 pub const H2_RESETS_MAX: u64 = 200;
 

@@ -6,6 +6,7 @@ mod pipeline;
 mod publisher;
 mod replay;
 mod report;
+mod secrets;
 
 use std::fmt;
 use std::io::Write;
@@ -41,6 +42,8 @@ pub enum Failure {
     Sink(SinkError),
     /// The system refuses a thread or a signal.
     System(std::io::Error),
+    /// A key log or private key can't be read.
+    Secrets(secrets::SecretsError),
     /// A thread failed.
     Thread,
 }
@@ -55,6 +58,7 @@ impl fmt::Display for Failure {
             Self::System(error) => {
                 write!(formatter, "the system refuses a thread or a signal handler: {error}")
             }
+            Self::Secrets(error) => error.fmt(formatter),
             Self::Thread => formatter.write_str("a thread of the sensor failed; please report what it said"),
         }
     }
@@ -66,14 +70,8 @@ impl std::error::Error for Failure {}
 #[must_use]
 pub fn run(task: &Task) -> ExitCode {
     let result = match task {
-        Task::Replay(config) => {
-            notes(&config.shared);
-            replay::run(config)
-        }
-        Task::Capture(config) => {
-            notes(&config.shared);
-            live::run(config)
-        }
+        Task::Replay(config) => replay::run(config),
+        Task::Capture(config) => live::run(config),
         Task::Check(config) => return print(&config.to_string()),
         Task::Schema => return print(crate::record::schema()),
     };
@@ -97,6 +95,7 @@ struct Parts {
 fn prepare(
     config: &Config,
     live: bool,
+    late_secrets: bool,
     stop: &Arc<AtomicBool>,
     progress: &Progress,
 ) -> Result<Parts, Failure> {
@@ -117,7 +116,15 @@ fn prepare(
     let finder = SecretFinder(|bytes, found| secret::find(bytes, |range, class| found(range, class.name())));
     let finder = (redaction != Redaction::None).then_some(finder);
     let writer = Writer::new(&config.sensor, redaction, fingerprinter.clone(), finder);
-    let worker = |_| Worker::new(writer.clone(), fingerprinter.clone(), duties.clone());
+    let keys = secrets::read(config, live).map_err(Failure::Secrets)?;
+    let hold_bytes_max = config.tls_hold_bytes as usize / config.workers;
+    let worker = |_| {
+        Worker::new(writer.clone(), fingerprinter.clone(), duties.clone()).with_secrets(
+            keys.clone(),
+            hold_bytes_max,
+            late_secrets,
+        )
+    };
     let seed = fingerprinter.seed();
     let analysis = config.analysis.then(|| {
         let strict = redaction == Redaction::Strict;
@@ -180,12 +187,6 @@ fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
         signal_hook::flag::register(signal, Arc::clone(stop))?;
     }
     Ok(())
-}
-
-fn notes(config: &Config) {
-    for note in config.notes() {
-        say(note);
-    }
 }
 
 /// One sentence on standard error.

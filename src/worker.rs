@@ -4,17 +4,20 @@
 //! lines, perhaps empty, so that the merge never waits for a watermark. A flow on which the sensor itself fails is
 //! lost and counted; the worker goes on.
 
+mod books;
+mod undecrypted;
+mod waiting;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::analysis::Observation;
-use crate::call::{Call, Causes, Connection as Unparsed, Message, Seen};
+use crate::call::{Call, Connection as Unparsed, Message, Seen};
 use crate::capture::file::Block;
 use crate::connection::Connection;
 use crate::content;
-use crate::counters;
 use crate::credential::Fingerprinter;
 use crate::exchange::{Desk, Finished};
 use crate::flow::table::{Host, Table};
@@ -23,7 +26,12 @@ use crate::publish::Kind;
 use crate::record::text::Hex;
 use crate::record::{Memo, Writer};
 use crate::time::Timestamp;
+use crate::tls::{Hold, Keys};
 use crate::wire::{Direction, FlowKey, Segment, TcpFlags};
+use waiting::Waiting;
+
+pub use books::{Counters, GivenUp};
+pub use undecrypted::Undecrypted;
 
 /// A segment on its way to the owner of its flow: plain values, and the place of its payload in a shared block.
 #[derive(Clone, Copy, Debug)]
@@ -86,10 +94,23 @@ pub struct Segments {
     pub blocks: Vec<Arc<Block>>,
     /// The segments, in the order of their frames.
     pub segments: Vec<Packed>,
+    /// Secrets that came in between, in their order.
+    pub secrets: Vec<Given>,
     /// The capture clock at the end of the round.
     pub clock: Timestamp,
     /// The input ends with this round.
     pub last: bool,
+}
+
+/// Secrets of TLS, and where they stand among the frames.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// Number of the frame that they follow.
+    pub ordinal: u64,
+    /// The capture clock there.
+    pub clock: Timestamp,
+    /// What they are.
+    pub keys: Arc<Keys>,
 }
 
 /// Where a line stands among all lines: it is told when the capture clock stood there, at that frame (0: at a
@@ -130,6 +151,8 @@ pub struct Lines {
     pub lines: Vec<Line>,
     /// What the analysis sees.
     pub observations: Vec<Observation>,
+    /// Sessions of TLS that other connections may resume.
+    pub learned: Keys,
 }
 
 impl Lines {
@@ -141,6 +164,7 @@ impl Lines {
         }
         let (text, observations) = (self.text.len(), self.observations.len() as u32);
         self.text.extend_from_slice(&later.text);
+        self.learned.merge(&later.learned);
         self.observations.extend(later.observations);
         self.lines.extend(later.lines.into_iter().map(|line| Line {
             range: line.range.start + text..line.range.end + text,
@@ -161,63 +185,6 @@ impl Lines {
         self.text.clear();
         self.lines.clear();
         self.observations.clear();
-    }
-}
-
-counters! {
-    /// Calls and connections as they left the workers.
-    pub struct Counters {
-        /// Calls that were opened.
-        calls_opened,
-        /// Calls told as complete.
-        calls_complete,
-        /// Calls told as partial.
-        calls_partial,
-        /// Calls told as partial with bytes of the request missing.
-        calls_gap_in_request,
-        /// Calls told as partial with bytes of the response missing.
-        calls_gap_in_response,
-        /// Calls of which the beginning was before the capture.
-        calls_joined_midstream,
-        /// Calls that the snap length cut.
-        calls_truncated_capture,
-        /// Calls that a reset ended.
-        calls_connection_reset,
-        /// Calls that waited for too long.
-        calls_expired,
-        /// Calls that the memory budget ended.
-        calls_evicted,
-        /// Calls that were open when the input ended.
-        calls_still_open,
-        /// Calls whose sender closed the connection in their middle.
-        calls_connection_closed,
-        /// Calls whose framing is broken.
-        calls_malformed,
-        /// Calls that were in hand on a flow that the sensor failed on.
-        calls_failed,
-        /// Lines that were handed to the merge.
-        lines_told,
-        /// Connections told because they were not turned into calls.
-        connections,
-        /// Flows that were lost because the sensor failed on them.
-        flows_failed,
-    }
-}
-
-/// Connections that were given up under one name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GivenUp {
-    /// How many.
-    pub connections: u64,
-    /// Their payload, in bytes.
-    pub bytes: u64,
-}
-
-impl GivenUp {
-    /// Adds the counts of another worker.
-    pub const fn add(&mut self, other: &Self) {
-        self.connections += other.connections;
-        self.bytes += other.bytes;
     }
 }
 
@@ -244,6 +211,18 @@ pub struct Worker {
 pub struct Beside {
     connection: Connection,
     memo: Memo,
+    /// The names under which it waits for secrets of TLS.
+    waits: Vec<[u8; 32]>,
+}
+
+/// What decrypts.
+#[derive(Clone, Debug, Default)]
+struct Secrets {
+    keys: Option<Arc<Keys>>,
+    hold: Option<Arc<Hold>>,
+    late: bool,
+    /// The input has ended: none come any more.
+    over: bool,
 }
 
 /// All of a worker but its flows.
@@ -259,6 +238,11 @@ struct Office {
     index: u32,
     counters: Counters,
     given_up: BTreeMap<&'static str, GivenUp>,
+    undecrypted: BTreeMap<Undecrypted, GivenUp>,
+    secrets: Secrets,
+    waiting: Waiting,
+    /// Hash of the flow of the segment in hand.
+    hash: u64,
     #[cfg(test)]
     fail_on: Option<(u16, Chunk<'static>)>,
 }
@@ -270,7 +254,7 @@ impl Worker {
         Self {
             table: Table::new(duties.memory_max),
             office: Office {
-                desk: desk(&duties),
+                desk: desk(&duties, &Secrets::default()),
                 writer,
                 fingerprinter,
                 duties,
@@ -281,19 +265,35 @@ impl Worker {
                 index: 0,
                 counters: Counters::default(),
                 given_up: BTreeMap::new(),
+                undecrypted: BTreeMap::new(),
+                secrets: Secrets::default(),
+                waiting: Waiting::default(),
+                hash: 0,
                 #[cfg(test)]
                 fail_on: None,
             },
         }
     }
 
+    /// With secrets of TLS, and room for so many bytes of ciphertext that waits. `late`: more secrets may come.
+    #[must_use]
+    pub fn with_secrets(mut self, keys: Option<Arc<Keys>>, hold_bytes_max: usize, late: bool) -> Self {
+        self.office.secrets =
+            Secrets { keys, hold: Some(Arc::new(Hold::new(hold_bytes_max))), late, over: false };
+        self.office.desk = desk(&self.office.duties, &self.office.secrets);
+        self
+    }
+
     /// The segments of one round in, its lines out. `lines` is empty and lends its memory.
     pub fn round(&mut self, batch: &Segments, lines: Lines) -> Lines {
         self.office.lines = lines;
-        let mut next = 0;
+        let (mut next, mut given) = (0, batch.secrets.iter().peekable());
         while next < batch.segments.len() {
             let result = catch_unwind(AssertUnwindSafe(|| {
                 while let Some(packed) = batch.segments.get(next) {
+                    while let Some(secrets) = given.next_if(|secrets| secrets.ordinal < packed.ordinal) {
+                        self.secrets(secrets);
+                    }
                     next += 1;
                     let block = batch.blocks.get(packed.block as usize);
                     let range = packed.start as usize..packed.start as usize + packed.len as usize;
@@ -305,8 +305,13 @@ impl Worker {
                 self.recover();
             }
         }
+        for secrets in given {
+            self.secrets(secrets);
+        }
         self.close_round(batch.clock, batch.last);
-        std::mem::take(&mut self.office.lines)
+        let mut lines = std::mem::take(&mut self.office.lines);
+        lines.learned = self.take_learned();
+        lines
     }
 
     /// One segment.
@@ -315,6 +320,7 @@ impl Worker {
         let Packed { stamp, flow, direction, seq, ack, flags, missing, .. } = *packed;
         let segment = Segment { flow, direction, seq, ack, flags, payload, missing, reassembled: false };
         (self.office.ordinal, self.office.interface) = (packed.ordinal, packed.interface);
+        self.office.hash = packed.hash;
         self.table.push(&mut self.office, packed.hash, stamp, &segment);
     }
 
@@ -330,12 +336,15 @@ impl Worker {
         while catch_unwind(AssertUnwindSafe(|| self.table.advance(&mut self.office, clock))).is_err() {
             self.recover();
         }
+        self.close_waiting(clock);
         if last {
             self.office.deadline(clock);
             self.office.ordinal = u64::MAX;
             while catch_unwind(AssertUnwindSafe(|| self.table.finish(&mut self.office, clock))).is_err() {
                 self.recover();
             }
+            self.office.secrets.over = true;
+            self.close_waiting(Timestamp::MAX);
         }
     }
 
@@ -380,6 +389,12 @@ impl Worker {
         &self.office.given_up
     }
 
+    /// TLS that was not decrypted.
+    #[must_use]
+    pub const fn undecrypted(&self) -> &BTreeMap<Undecrypted, GivenUp> {
+        &self.office.undecrypted
+    }
+
     /// Calls that were opened and have not ended.
     #[must_use]
     pub fn open_calls(&self) -> u64 {
@@ -399,7 +414,7 @@ impl Worker {
         self.office.counters.flows_failed += 1;
         let whole = self.office.lines.lines.last().map_or(0, |line| line.range.end);
         self.office.lines.text.truncate(whole);
-        self.office.desk = desk(&self.office.duties);
+        self.office.desk = desk(&self.office.duties, &self.office.secrets);
         self.table.abandon(self.office.clock);
         // what was opened in the piece that failed may not have been counted; the calls in hand are lost
         let open = self.open_calls();
@@ -425,7 +440,7 @@ impl Office {
 
     fn tell_call(&mut self, key: &FlowKey, memo: &mut Memo, finished: &mut Finished<'_>) {
         let call = &mut *finished.call;
-        self.count(call);
+        self.counters.call(call.causes);
         if !self.duties.calls && !self.duties.analysis {
             return;
         }
@@ -452,33 +467,11 @@ impl Office {
         self.tell_line(key, Kind::Call, id, time, partition, start, observation);
     }
 
-    fn count(&mut self, call: &Call) {
-        let counters = &mut self.counters;
-        if call.causes.is_empty() {
-            counters.calls_complete += 1;
-            return;
-        }
-        counters.calls_partial += 1;
-        for (cause, count) in [
-            (Causes::GAP_IN_REQUEST, &mut counters.calls_gap_in_request),
-            (Causes::GAP_IN_RESPONSE, &mut counters.calls_gap_in_response),
-            (Causes::JOINED_MIDSTREAM, &mut counters.calls_joined_midstream),
-            (Causes::TRUNCATED_CAPTURE, &mut counters.calls_truncated_capture),
-            (Causes::CONNECTION_RESET, &mut counters.calls_connection_reset),
-            (Causes::EXPIRED, &mut counters.calls_expired),
-            (Causes::EVICTED, &mut counters.calls_evicted),
-            (Causes::STILL_OPEN, &mut counters.calls_still_open),
-            (Causes::CONNECTION_CLOSED, &mut counters.calls_connection_closed),
-            (Causes::MALFORMED, &mut counters.calls_malformed),
-        ] {
-            *count += u64::from(call.causes.has(cause));
-        }
-    }
-
     fn tell_connection(&mut self, key: &FlowKey, connection: &Unparsed) {
         self.counters.connections += 1;
         let bytes = connection.bytes.iter().sum();
         self.given_up.entry(connection.protocol).or_default().add(&GivenUp { connections: 1, bytes });
+        Undecrypted::count(&mut self.undecrypted, connection);
         if !self.duties.connections {
             return;
         }
@@ -512,7 +505,11 @@ impl Host for Office {
     type Beside = Beside;
 
     fn open(&mut self, key: &FlowKey, stamp: Stamp, _: &Segment<'_>) -> Beside {
-        Beside { connection: Connection::new(key, self.interface, stamp), memo: Memo::default() }
+        Beside {
+            connection: Connection::new(key, self.interface, stamp),
+            memo: Memo::default(),
+            waits: Vec::new(),
+        }
     }
 
     fn deadline(&mut self, at: Timestamp) {
@@ -528,7 +525,7 @@ impl Host for Office {
     #[inline]
     fn chunk(&mut self, key: &FlowKey, beside: &mut Beside, direction: Direction, chunk: Chunk<'_>) {
         let mut desk = std::mem::take(&mut self.desk);
-        let Beside { connection, memo } = beside;
+        let Beside { connection, memo, .. } = beside;
         #[cfg(test)]
         self.fail_if_asked(key, &chunk);
         connection.chunk(key, &mut desk, direction, chunk, &mut |mut finished| {
@@ -536,18 +533,14 @@ impl Host for Office {
         });
         self.counters.calls_opened += desk.take_opened();
         self.desk = desk;
+        if beside.waits.is_empty() {
+            self.note_waiting(key, beside);
+        }
     }
 
-    fn close(&mut self, key: &FlowKey, beside: &mut Beside, reason: EndReason, _: Timestamp) {
-        let mut desk = std::mem::take(&mut self.desk);
-        let Beside { connection, memo } = beside;
-        let told = connection.close(key, &mut desk, reason, &mut |mut finished| {
-            self.tell_call(key, memo, &mut finished);
-        });
-        self.counters.calls_opened += desk.take_opened();
-        self.desk = desk;
-        if let Some(told) = told {
-            self.tell_connection(key, &told);
+    fn close(&mut self, key: &FlowKey, beside: &mut Beside, reason: EndReason, time: Timestamp) {
+        if !self.keep_waiting(key, beside, reason, time) {
+            self.finish(key, beside, reason);
         }
     }
 
@@ -560,8 +553,11 @@ impl Host for Office {
     }
 }
 
-fn desk(duties: &Duties) -> Desk {
-    Desk::new(if duties.analysis { Some(wants_body) } else { None })
+fn desk(duties: &Duties, secrets: &Secrets) -> Desk {
+    let mut desk = Desk::new(if duties.analysis { Some(wants_body) } else { None });
+    (desk.tls.keys, desk.tls.hold) = (secrets.keys.clone(), secrets.hold.clone());
+    desk.tls.late = secrets.late;
+    desk
 }
 
 /// Bodies that the content stage can read.

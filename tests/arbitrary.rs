@@ -52,6 +52,13 @@ fn flow() {
 }
 
 #[test]
+fn tls() {
+    each_input("tls", |bytes| {
+        let _ = eaves::tls::read_arbitrary(bytes);
+    });
+}
+
+#[test]
 fn h1() {
     each_input("h1", |bytes| {
         let _ = eaves::connection::read_arbitrary(bytes);

@@ -9,7 +9,7 @@ use std::fs;
 use std::io::Write;
 use std::process::Command;
 
-use harness::pcap::{split, with_loss};
+use harness::pcap::{frames, split, with_loss, with_secrets};
 use harness::truth::{all_equal, nothing_wrong, truth};
 use harness::{Outcome, eaves, fixture, replay, replay_stdin, unbalanced};
 use serde_json::Value;
@@ -98,6 +98,12 @@ fn what_is_no_call_is_told_as_a_connection() {
     let told = tls.records("connections");
     assert_eq!(told.iter().map(|one| one["client"]["port"].clone()).collect::<HashSet<_>>(), ports);
     assert!(told.iter().all(|one| one["protocol"] == "tls" && one["server"]["port"] == 443), "{told:?}");
+    for one in &told {
+        assert_eq!((&one["reason"], &one["tls"]["server_name"]), (&"no_key".into(), &"api.shop.test".into()));
+    }
+    let undecrypted = tls.sensor()["undecrypted"].clone();
+    let connections = |kind: &Value| kind["connections"].as_u64().unwrap();
+    assert_eq!(undecrypted.as_array().unwrap().iter().map(connections).sum::<u64>(), told.len() as u64);
 
     let upgraded = clean("websocket.pcap").records("connections");
     assert_eq!(upgraded.len(), 1);
@@ -105,6 +111,66 @@ fn what_is_no_call_is_told_as_a_connection() {
         (&upgraded[0]["protocol"], &upgraded[0]["calls"]),
         (&Value::from("websocket"), &Value::from(1))
     );
+}
+
+#[test]
+fn calls_inside_tls_are_as_their_client_saw_them() {
+    let keylog = fixture("tls.pcap.keylog");
+    let options = ["--redact", "none", "--keylog", keylog.to_str().unwrap()];
+    let outcome = replay(&options, &[fixture("tls.pcap")]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert_none(&unbalanced(&outcome.sensor()), "tls");
+    assert_none(&all_equal(&truth("tls"), &outcome.records("calls")), "tls");
+    assert!(outcome.records("calls").iter().all(|call| call["tls"]["server_name"] == "api.shop.test"));
+    for workers in ["2", "5"] {
+        let more = replay(&[&options[..], &["--workers", workers]].concat(), &[fixture("tls.pcap")]);
+        more.assert_same(&outcome, RECORDS, workers);
+    }
+}
+
+#[test]
+fn resumed_sessions_are_read_with_the_secret_of_the_first_connection() {
+    let keylog = fixture("tls-resumed.pcap.keylog");
+    let run = |workers: &str| {
+        let options = ["--redact", "none", "--workers", workers, "--keylog", keylog.to_str().unwrap()];
+        replay(&options, &[fixture("tls-resumed.pcap")])
+    };
+    let one = run("1");
+    assert_eq!(one.code, 0, "{}", one.stderr);
+    assert_none(&unbalanced(&one.sensor()), "resumed");
+    let mut calls: Vec<_> = one
+        .records("calls")
+        .iter()
+        .map(|call| {
+            assert_eq!((&call["quality"], &call["status"]), (&"complete".into(), &200.into()));
+            call["path"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    calls.sort();
+    assert_eq!(calls, ["/five", "/four", "/one", "/three", "/two"]);
+    for workers in ["2", "5"] {
+        run(workers).assert_same(&one, &[RECORDS, &["sensor"]].concat(), workers);
+    }
+}
+
+#[test]
+fn secrets_in_the_capture_are_used_wherever_they_stand() {
+    let (capture, keylog) =
+        (fs::read(fixture("tls.pcap")).unwrap(), fs::read(fixture("tls.pcap.keylog")).unwrap());
+    let frames = frames(&capture).len();
+    let folder = tempfile::tempdir().unwrap();
+    for at in [0, 1, 10, frames / 2, frames] {
+        let path = folder.path().join(format!("{at}.pcapng"));
+        fs::write(&path, with_secrets(&capture, &keylog, at)).unwrap();
+        let one = replay(&["--redact", "none", "--workers", "1"], &[&path]);
+        assert_eq!(one.code, 0, "{}", one.stderr);
+        assert_none(&unbalanced(&one.sensor()), "secrets");
+        assert_none(&all_equal(&truth("tls"), &one.records("calls")), "secrets");
+        for workers in ["2", "5"] {
+            let more = replay(&["--redact", "none", "--workers", workers], &[&path]);
+            more.assert_same(&one, RECORDS, workers);
+        }
+    }
 }
 
 #[test]

@@ -120,6 +120,8 @@ pub struct Files {
     queue: Queue,
     books: Books,
     opened: usize,
+    /// One of the inputs is pcapng.
+    pcapng: bool,
     total_bytes: Option<u64>,
     closed_bytes: u64,
 }
@@ -194,6 +196,12 @@ impl Files {
         self.opened
     }
 
+    /// One of the inputs has a format that may carry decryption secrets.
+    #[must_use]
+    pub const fn may_have_secrets(&self) -> bool {
+        self.pcapng
+    }
+
     /// Decryption secrets that were met since the last call: to be asked for after each frame, or each batch.
     pub fn secrets(&mut self) -> std::vec::Drain<'_, Secrets> {
         self.books.drain_secrets()
@@ -223,6 +231,7 @@ impl Files {
             queue: Queue::default(),
             books: Books::default(),
             opened: 0,
+            pcapng: false,
             total_bytes: None,
             closed_bytes: 0,
         }
@@ -247,6 +256,7 @@ impl Files {
         let mut reader = Box::new(Reader::new(path, stream, block_bytes));
         let head = reader.advance_slowly(counters, books);
         let recognised = reader.recognised();
+        self.pcapng |= reader.is_pcapng();
         let (first, link) = (head.map_or(Timestamp::ZERO, |head| head.time), head.map(|head| head.link));
         let input = match size {
             Some(_) => Pending::Closed(path.to_path_buf()),

@@ -55,7 +55,7 @@ impl CheckConfig {
         if !shared.analysis {
             writeln!(formatter, "# no inventory and no findings are made")?;
         }
-        shared.notes().try_for_each(|note| writeln!(formatter, "# {note}"))
+        Ok(())
     }
 }
 
@@ -72,6 +72,7 @@ fn shared(formatter: &mut fmt::Formatter<'_>, config: &Config) -> fmt::Result {
     line(formatter, "redact", text(config.redact.name()))?;
     line(formatter, "workers", Value::Integer(i64::try_from(config.workers).unwrap_or(i64::MAX)))?;
     line(formatter, "memory", text(Bytes(config.memory_bytes)))?;
+    line(formatter, "tls-hold", text(Bytes(config.tls_hold_bytes)))?;
     line(formatter, "sensor", text(&config.sensor))?;
     if let Some(key) = &config.fingerprint_key {
         line(formatter, "fingerprint-key", path(key))?;

@@ -6,7 +6,7 @@ use crate::exchange::{CarriedOver, Context, Desk, Finished, Streams};
 use crate::flow::{Data, EndReason, Gap, Start};
 use crate::http::h2::hpack::Fields;
 use crate::http::h2::{Event, Side, What};
-use crate::wire::{Direction, FlowKey};
+use crate::wire::Direction;
 
 /// What is said in one direction.
 pub(super) enum Said<'a> {
@@ -20,9 +20,8 @@ pub(super) enum Said<'a> {
 /// Both directions and the calls.
 #[derive(Debug)]
 pub(super) struct Http2 {
-    connection: u128,
-    key: FlowKey,
-    interface: u32,
+    /// Its client is that of `client`, where that is known.
+    context: Context,
     client: Option<Direction>,
     sides: [Side; 2],
     streams: Streams,
@@ -33,13 +32,7 @@ pub(super) struct Http2 {
 impl Http2 {
     /// What a look found: `client` where that is known. A direction of which nothing went by unread begins as the RFC says;
     /// another one somewhere in what the look kept of it.
-    pub(super) fn new(
-        connection: u128,
-        key: &FlowKey,
-        interface: u32,
-        client: Option<Direction>,
-        look: &mut Look,
-    ) -> Self {
+    pub(super) fn new(context: Context, client: Option<Direction>, look: &mut Look) -> Self {
         let mut side = |direction: Direction| match client {
             Some(client) if look.in_sequence(direction) => {
                 if direction == client {
@@ -60,25 +53,18 @@ impl Http2 {
             blind(known, Causes::GAP_IN_REQUEST),
             blind(known.reverse(), Causes::GAP_IN_RESPONSE),
         ]);
-        Self { connection, key: *key, interface, client, sides, streams, server_start: None }
+        Self { context, client, sides, streams, server_start: None }
     }
 
     /// The client asked in HTTP/1 to speak HTTP/2: both begin to, and the server answers what was asked.
-    pub(super) fn upgraded(context: &Context, desk: &mut Desk, request: Option<&CarriedOver>) -> Self {
+    pub(super) fn upgraded(context: Context, desk: &mut Desk, request: Option<&CarriedOver>) -> Self {
         let side = |direction| if direction == context.client { Side::client() } else { Side::begun() };
         let mut streams = Streams::default();
         if let Some(request) = request {
-            streams.carry_over(context, desk, request);
+            streams.carry_over(&context, desk, request);
         }
-        Self {
-            connection: context.connection,
-            key: context.key,
-            interface: context.interface,
-            client: Some(context.client),
-            sides: [side(Direction::Up), side(Direction::Down)],
-            streams,
-            server_start: None,
-        }
+        let sides = [side(Direction::Up), side(Direction::Down)];
+        Self { client: Some(context.client), context, sides, streams, server_start: None }
     }
 
     pub(super) const fn client(&self) -> Option<Direction> {
@@ -123,19 +109,21 @@ impl Http2 {
         said: &Said<'_>,
         emit: &mut impl FnMut(Finished<'_>),
     ) {
-        let Self { connection, key, interface, client, sides, streams, .. } = self;
+        let Self { context, client, sides, streams, .. } = self;
         let [up, down] = sides;
         let (side, other) = if direction == Direction::Up { (up, down) } else { (down, up) };
         let mut fields = std::mem::take(&mut desk.fields);
         let mut payload_max = None;
         let mut tell = |event: Event<'_>| {
-            *client = client.or_else(|| client_by(direction, &event));
+            if client.is_none() {
+                *client = client_by(direction, &event);
+                context.client = client.unwrap_or(context.client);
+            }
             if let What::PayloadMax(most) = event.what {
                 payload_max = Some(most);
             }
             if let Some(client) = *client {
-                let context = Context { connection: *connection, key: *key, interface: *interface, client };
-                streams.event(&context, desk, direction == client, &event, emit);
+                streams.event(context, desk, direction == client, &event, emit);
             }
         };
         match said {

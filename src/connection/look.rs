@@ -48,6 +48,11 @@ struct Frames {
 pub(super) enum Looked<'a> {
     Nothing,
     GiveUp(&'static str),
+    /// TLS begins, or is under way.
+    Tls {
+        bytes: std::borrow::Cow<'a, [u8]>,
+        place: Data<'static>,
+    },
     /// HTTP begins with `bytes` at `place`.
     Http {
         client: Direction,
@@ -163,6 +168,7 @@ impl Look {
             _ if in_sequence && begins_server(&bytes) => {
                 Looked::H2 { client: direction.reverse(), bytes, place }
             }
+            Sniffed::Named("tls") => Looked::Tls { bytes, place },
             Sniffed::Named(protocol) => Looked::GiveUp(protocol),
             Sniffed::Short if bytes.len() < LOOK_BYTES && in_sequence => {
                 let eye = self.eye(direction);
@@ -246,6 +252,7 @@ impl Look {
             Looked::H2 { client, bytes, place } => {
                 Looked::H2 { client, bytes: bytes.into_owned().into(), place }
             }
+            Looked::Tls { bytes, place } => Looked::Tls { bytes: bytes.into_owned().into(), place },
             Looked::GiveUp(protocol) => Looked::GiveUp(protocol),
             Looked::Frames => Looked::Frames,
             Looked::Nothing => Looked::Nothing,

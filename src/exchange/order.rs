@@ -107,6 +107,7 @@ impl Asked {
         call.vni = context.key.vni();
         (call.client, call.server) = (context.client(), context.server());
         call.time = place.time;
+        call.tls.clone_from(&context.tls);
         (call.duration_ns, call.ttfb_ns) = (None, None);
         call.buffer.clear();
         call.headers.clear();
@@ -310,6 +311,7 @@ fn empty_call(context: &Context) -> Call {
         ttfb_ns: None,
         protocol: Protocol::Http11,
         stream_id: None,
+        tls: None,
         buffer: Vec::new(),
         headers: Vec::new(),
         method: None,

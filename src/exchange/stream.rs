@@ -10,7 +10,7 @@ use crate::flow::EndReason;
 use crate::http::h2::hpack::Fields;
 use crate::http::h2::{Event, What};
 use crate::http::{Cut, Place};
-use crate::limits::{H2_ENDED_STREAMS_KEPT, H2_RESETS_MAX, H2_STREAMS_MAX};
+use crate::limits::{H2_ENDED_STREAMS_KEPT, H2_RESET_STREAMS_KEPT, H2_RESETS_MAX, H2_STREAMS_MAX};
 use crate::time::Timestamp;
 
 /// The calls of one connection that have not ended.
@@ -40,6 +40,8 @@ struct Stream {
     response: Half,
     /// When the request ended.
     asked_time: Option<Timestamp>,
+    /// The client wants no answer any more.
+    reset: bool,
     /// Its method makes it a tunnel: what follows the heads is no body (RFC 9113 §8.5).
     tunnel: bool,
 }
@@ -262,16 +264,31 @@ impl Streams {
         }
     }
 
+    /// The server says no more on a stream that it reset. To one that the client reset an answer may be under way, which
+    /// is waited for.
     fn reset(&mut self, desk: &mut Desk, of_client: bool, id: u32, emit: &mut impl FnMut(Finished<'_>)) {
         let Ok(at) = self.open.binary_search_by_key(&id, |stream| stream.id) else { return };
-        let Some(stream) = self.open.remove(at) else { return };
-        if of_client && !stream.response.head {
-            self.resets += 1;
+        let Some(stream) = self.open.get_mut(at) else { return };
+        let again = std::mem::replace(&mut stream.reset, true);
+        if of_client && !again {
+            self.resets += u64::from(!stream.response.head);
             if self.resets > H2_RESETS_MAX && self.resets > self.calls / 2 {
                 self.late.insert(Anomalies::RESET_FLOOD);
             }
         }
-        self.tell(desk, stream, Causes::STREAM_RESET, emit);
+        let told = if of_client { self.oldest_reset() } else { Some(at) };
+        if let Some(stream) = told.and_then(|at| self.open.remove(at)) {
+            self.tell(desk, stream, Causes::STREAM_RESET, emit);
+        } else {
+            self.tell_ended(desk, id, emit);
+        }
+    }
+
+    /// Too many streams wait although their client reset them: the oldest of them.
+    fn oldest_reset(&self) -> Option<usize> {
+        let waiting = self.open.iter().filter(|stream| stream.reset).count();
+        let oldest = || self.open.iter().position(|stream| stream.reset);
+        if waiting > H2_RESET_STREAMS_KEPT { oldest() } else { None }
     }
 
     /// Tells the call of a stream if it has ended.
@@ -293,6 +310,7 @@ impl Streams {
         emit: &mut impl FnMut(Finished<'_>),
     ) {
         let [client, server] = self.blind;
+        let cause = if stream.reset { Causes::STREAM_RESET } else { cause };
         let unasked = !stream.request.head && stream.response.head;
         let request_cause = if unasked { Causes::EMPTY } else { cause };
         let request = why(&stream.request, client, Causes::GAP_IN_REQUEST, request_cause);
@@ -341,7 +359,7 @@ impl Stream {
     const fn new(id: u32, asked: Box<Asked>) -> Self {
         const UNSEEN: Half =
             Half { head: false, body: false, ended: false, vague: false, hidden: false, body_bytes: 0 };
-        Self { id, asked, request: UNSEEN, response: UNSEEN, asked_time: None, tunnel: false }
+        Self { id, asked, request: UNSEEN, response: UNSEEN, asked_time: None, reset: false, tunnel: false }
     }
 
     const fn half(&mut self, of_request: bool) -> &mut Half {
@@ -350,7 +368,8 @@ impl Stream {
 
     /// Nothing more is to be waited for. Where the end of a request may be hidden, its answer ends it.
     const fn has_ended(&self, request_pending: bool) -> bool {
-        let asked = self.request.ended || self.request.vague || !self.request.head && !request_pending;
+        let Half { head, ended, vague, .. } = self.request;
+        let asked = ended || vague || self.reset || !head && !request_pending;
         self.response.ended && asked
     }
 

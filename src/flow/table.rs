@@ -172,6 +172,14 @@ impl<B> Table<B> {
         self.slots.iter().flatten().filter(|slot| slot.over_since.is_none()).map(|slot| &slot.beside)
     }
 
+    /// What stands beside a flow that has not ended.
+    pub fn beside_mut(&mut self, hash: u64, key: &FlowKey) -> Option<&mut B> {
+        let index = self.find(hash, key)?;
+        self.touched = index;
+        let slot = self.slots.get_mut(index as usize)?.as_mut()?;
+        slot.over_since.is_none().then_some(&mut slot.beside)
+    }
+
     /// Ends every flow, in the order of their keys, so that the order does not depend on the number of workers.
     pub fn finish(&mut self, host: &mut impl Host<Beside = B>, clock: Timestamp) {
         let mut order: Vec<(FlowKey, u32)> = self

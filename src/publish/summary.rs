@@ -41,6 +41,8 @@ pub struct Summary {
     pub findings_total: u64,
     /// What connections spoke that was not turned into calls.
     pub given_up: Vec<GivenUp>,
+    /// TLS that was not decrypted: server, version, suite, reason.
+    pub undecrypted: Vec<GivenUp>,
     /// What could not be read.
     pub problems: Vec<Problem>,
     /// What was lost, by place.
@@ -197,7 +199,8 @@ impl Summary {
         sections::calls(&mut page, &self.calls)?;
         sections::operations(&mut page, &self.operations, self.operations_total)?;
         sections::findings(&mut page, &self.findings, self.findings_total)?;
-        sections::given_up(&mut page, &self.given_up)?;
+        sections::given_up(&mut page, "Not turned into calls", &self.given_up)?;
+        sections::given_up(&mut page, "Not decrypted", &self.undecrypted)?;
         sections::problems(&mut page, &self.problems)?;
         sections::losses(&mut page, &self.losses)?;
         sections::equations(&mut page, &self.equations)?;

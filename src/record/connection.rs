@@ -1,8 +1,9 @@
 //! A connection that was not turned into calls, as one line of JSON.
 
-use super::json::{Writer, anomalies, member, sockets};
+use super::json::{Writer, anomalies, member, sockets, tls};
 use super::text::{Hex, string};
 use crate::call::Connection;
+use crate::tls::Session;
 
 impl Writer {
     /// Appends the connection's line, without a line break. Its id is the key of its partition.
@@ -30,10 +31,37 @@ impl Writer {
         both_ways(out, b",\"packets\":{\"client\":", connection.packets);
         both_ways(out, b",\"bytes\":{\"client\":", connection.bytes);
         member(out, b",\"calls\":", connection.calls);
+        if let Some(session) = &connection.tls {
+            handshake(out, session);
+        }
         anomalies(out, connection.anomalies);
         out.push(b'}');
         id
     }
+}
+
+/// What was seen of the handshake.
+fn handshake(out: &mut Vec<u8>, session: &Session) {
+    out.extend_from_slice(b",\"tls\":{");
+    let before = out.len();
+    tls(out, session);
+    if let Some(ja4) = &session.ja4 {
+        out.extend_from_slice(if out.len() > before { b",\"ja4\":" } else { b"\"ja4\":" });
+        string(out, ja4.as_bytes());
+    }
+    if !session.certificate_names.is_empty() {
+        out.extend_from_slice(if out.len() > before {
+            b",\"certificate_names\":"
+        } else {
+            b"\"certificate_names\":"
+        });
+        for (index, name) in session.certificate_names.iter().enumerate() {
+            out.push(if index == 0 { b'[' } else { b',' });
+            string(out, name.as_bytes());
+        }
+        out.push(b']');
+    }
+    out.push(b'}');
 }
 
 fn both_ways(out: &mut Vec<u8>, name: &[u8], [client, server]: [u64; 2]) {
@@ -66,6 +94,7 @@ mod tests {
             packets: [3, 4],
             bytes: [300, 4000],
             calls: 0,
+            tls: None,
             anomalies: Anomalies::EMPTY,
         };
         let mut writer = Writer::new("s\"1", Redaction::Standard, Fingerprinter::new(&[1; 32]), None);

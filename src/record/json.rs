@@ -12,6 +12,7 @@ use super::view::{Path, View};
 use crate::analysis::Labels;
 use crate::call::{Anomalies, Call, Seen};
 use crate::credential::{Fingerprinter, Header};
+use crate::tls::{Alpn, Session};
 
 /// Writes the records of one worker.
 #[derive(Clone, Debug)]
@@ -83,6 +84,11 @@ impl Writer {
         out.extend_from_slice(call.protocol.name().as_bytes());
         out.push(b'"');
         optional(out, b",\"stream_id\":", call.stream_id.map(u64::from));
+        if let Some(session) = &call.tls {
+            out.extend_from_slice(b",\"tls\":{");
+            tls(out, session);
+            out.push(b'}');
+        }
         self.start_line(out, &view);
         optional(out, b",\"status\":", call.status.map(u64::from));
         optional(out, b",\"grpc_status\":", call.grpc_status.map(u64::from));
@@ -241,6 +247,34 @@ pub(super) fn member(out: &mut Vec<u8>, name: &[u8], value: u64) {
 pub(super) fn optional(out: &mut Vec<u8>, name: &[u8], value: Option<u64>) {
     if let Some(value) = value {
         member(out, name, value);
+    }
+}
+
+/// Appends the members that a call and a connection tell of their TLS.
+pub(super) fn tls(out: &mut Vec<u8>, session: &Session) {
+    let mut separator: &[u8] = b"\"";
+    let mut told = |out: &mut Vec<u8>, name: &[u8], value: Option<&str>| {
+        out.extend_from_slice(separator);
+        separator = b",\"";
+        out.extend_from_slice(name);
+        match value {
+            Some(value) => string(out, value.as_bytes()),
+            None => out.extend_from_slice(b"null"),
+        }
+    };
+    if let Some(version) = &session.version {
+        told(out, b"version\":", Some(version));
+    }
+    if let Some(cipher) = &session.cipher {
+        told(out, b"cipher\":", Some(cipher));
+    }
+    if session.has_client_hello {
+        told(out, b"server_name\":", session.server_name.as_deref());
+    }
+    match &session.alpn {
+        Alpn::Unknown => {}
+        Alpn::None => told(out, b"alpn\":", None),
+        Alpn::Named(name) => told(out, b"alpn\":", Some(name)),
     }
 }
 

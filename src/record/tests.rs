@@ -21,6 +21,7 @@ fn call_of(request: &[u8], response: &[u8]) -> Call {
         duration_ns: Some(1_234_567),
         ttfb_ns: Some(999),
         protocol: Protocol::Http11,
+        tls: None,
         buffer: Vec::new(),
         headers: Vec::new(),
         method: None,

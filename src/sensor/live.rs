@@ -3,6 +3,7 @@
 //! Nothing behind the ring ever stops a worker: what the merge has no room for waits with the worker, and is dropped
 //! by count when that grows too large. When any thread ends, all end: a capture that hears half is no capture.
 
+mod keylogs;
 mod listener;
 mod mail;
 mod outbox;
@@ -25,7 +26,9 @@ use crate::limits::{ROUNDS_QUEUED, SLOTS_QUEUED};
 use crate::merge::{Merge, Merged};
 use crate::publish::progress::Progress;
 use crate::time::Timestamp;
+use crate::tls::Keys;
 use crate::worker::Lines;
+use keylogs::Follower;
 use listener::{Listener, Ways};
 use mail::Mail;
 
@@ -43,7 +46,8 @@ pub(super) fn run(config: &CaptureConfig) -> Result<ExitCode, Failure> {
     // before any output is made: an interface that can't be had must not cost the records of an earlier run
     let sockets = live::open(&config.interface, &options).map_err(Failure::Live)?;
     let progress = Progress::hidden();
-    let Parts { workers, analysis, publisher, mut books } = prepare(&config.shared, true, &stop, &progress)?;
+    let Parts { workers, analysis, publisher, mut books } =
+        prepare(&config.shared, true, !config.shared.keylogs.is_empty(), &stop, &progress)?;
     super::say(&format!("listening on {} with {} worker(s)", config.interface, sockets.len()));
     let slots = SLOTS_QUEUED * workers.len();
     let (answer, answers) = bounded(slots);
@@ -52,10 +56,14 @@ pub(super) fn run(config: &CaptureConfig) -> Result<ExitCode, Failure> {
     let newest = Arc::new(AtomicU64::new(0));
     let (slits, mails): (Vec<_>, Vec<_>) = workers.iter().map(|_| Mail::new()).unzip();
     let (mut lines_back, mut threads) = (Vec::new(), Vec::new());
-    for (((index, worker), socket), mail) in workers.into_iter().enumerate().zip(sockets).zip(mails) {
+    let (secrets_ways, secrets): (Vec<_>, Vec<_>) = workers.iter().map(|_| unbounded()).unzip();
+    let parts = workers.into_iter().enumerate().zip(sockets).zip(mails).zip(secrets);
+    for ((((index, worker), socket), mail), secrets) in parts {
         let (back, spare) = unbounded();
         lines_back.push(back);
         let ways = Ways {
+            secrets,
+            sessions: secrets_ways.clone(),
             newest: Arc::clone(&newest),
             stop: Arc::clone(&stop),
             others: slits.clone(),
@@ -68,11 +76,14 @@ pub(super) fn run(config: &CaptureConfig) -> Result<ExitCode, Failure> {
         threads.push(thread.spawn(move || listener.listen()).map_err(Failure::System)?);
     }
     drop((answer, slits, report));
+    let follower = follow(config, secrets_ways, &stop).map_err(Failure::System)?;
     let merge = start_merge(analysis, answers, rounds, slots).map_err(Failure::System)?;
     let mut reporter = Reporter::new(config, &books, reports, threads.len());
     let publisher = start_publisher(publisher, merged, lines_back, move |publisher| reporter.look(publisher))
         .map_err(Failure::System)?;
     let threads: Vec<_> = threads.into_iter().map(JoinHandle::join).collect();
+    // the listeners have set the sign to stop
+    follower.map(JoinHandle::join).transpose().map_err(|_| Failure::Thread)?;
     books.analysis = merge.join().map_err(|_| Failure::Thread)?;
     let publisher = publisher.join().map_err(|_| Failure::Thread)?;
     let mut reports = Vec::new();
@@ -88,6 +99,20 @@ pub(super) fn run(config: &CaptureConfig) -> Result<ExitCode, Failure> {
     }
     books.read_live(&config.interface, reports);
     books.conclude(publisher, &config.shared)
+}
+
+/// Starts the thread that follows the key logs, if there are any.
+fn follow(
+    config: &CaptureConfig,
+    workers: Vec<Sender<Arc<Keys>>>,
+    stop: &Arc<AtomicBool>,
+) -> std::io::Result<Option<JoinHandle<()>>> {
+    if config.shared.keylogs.is_empty() {
+        return Ok(None);
+    }
+    let (follower, stop) = (Follower::new(&config.shared.keylogs), Arc::clone(stop));
+    let thread = std::thread::Builder::new().name("keylogs".to_owned());
+    thread.spawn(move || follower.follow(&workers, &stop)).map(Some)
 }
 
 /// What one worker and its socket counted.

@@ -15,10 +15,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use super::publisher::Publisher;
 use super::report::WorkerBooks;
 use crate::analysis::Analysis;
-use crate::limits::{LINES_SPARE_BYTES_MAX, ROUNDS_QUEUED};
+use crate::limits::{LINES_SPARE_BYTES_MAX, ROUND_FRAMES, ROUNDS_QUEUED, SESSION_ROUNDS};
 use crate::merge::{Merge, Merged};
 use crate::time::Timestamp;
-use crate::worker::{Lines, Segments, Worker};
+use crate::tls::Keys;
+use crate::worker::{Given, Lines, Segments, Worker};
 
 /// What a worker answers to a round.
 pub(super) struct Answered {
@@ -32,6 +33,8 @@ pub(super) struct Workers {
     pub(super) inputs: Vec<Sender<Segments>>,
     pub(super) used: Receiver<Segments>,
     pub(super) answers: Vec<Receiver<Answered>>,
+    /// Where the merge says which sessions of TLS became known in each round.
+    pub(super) sessions: Vec<Sender<Arc<Keys>>>,
     pub(super) lines_back: Vec<Sender<Lines>>,
     pub(super) threads: Vec<JoinHandle<WorkerBooks>>,
 }
@@ -44,6 +47,7 @@ impl Workers {
             inputs: Vec::new(),
             used,
             answers: Vec::new(),
+            sessions: Vec::new(),
             lines_back: Vec::new(),
             threads: Vec::new(),
         };
@@ -51,10 +55,12 @@ impl Workers {
             let (input, rounds) = bounded(ROUNDS_QUEUED);
             let (answer, answers) = bounded(ROUNDS_QUEUED);
             let (back, spare) = unbounded();
+            let (session, sessions) = unbounded();
             let give_back = give_back.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{index}"))
-                .spawn(move || work(worker, &rounds, &answer, &spare, &give_back))?;
+                .spawn(move || work(worker, &rounds, &answer, (&spare, &sessions), &give_back))?;
+            all.sessions.push(session);
             all.inputs.push(input);
             all.answers.push(answers);
             all.lines_back.push(back);
@@ -68,14 +74,24 @@ fn work(
     mut worker: Worker,
     rounds: &Receiver<Segments>,
     answer: &Sender<Answered>,
-    spare: &Receiver<Lines>,
+    (spare, sessions): (&Receiver<Lines>, &Receiver<Arc<Keys>>),
     give_back: &Sender<Segments>,
 ) -> WorkerBooks {
+    let (mut round, mut clock) = (0, Timestamp::ZERO);
     while let Ok(mut batch) = rounds.recv() {
+        // where the merge has gone, the run has failed, and that is told
+        if round >= SESSION_ROUNDS
+            && let Ok(keys) = sessions.recv()
+            && !keys.is_empty()
+        {
+            batch.secrets.insert(0, Given { ordinal: round * ROUND_FRAMES, clock, keys });
+        }
+        (round, clock) = (round + 1, batch.clock);
         let lines = worker.round(&batch, spare.try_recv().unwrap_or_default());
         let answered = Answered { lines, clock: batch.clock, last: batch.last };
         batch.blocks.clear();
         batch.segments.clear();
+        batch.secrets.clear();
         // the reader may have gone already: then nobody needs the memory again
         drop(give_back.send(batch));
         if answer.send(answered).is_err() {
@@ -118,13 +134,21 @@ pub(super) fn start_publisher(
 pub(super) fn start_merge(
     analysis: Option<Analysis>,
     answers: Vec<Receiver<Answered>>,
+    sessions: Vec<Sender<Arc<Keys>>>,
     rounds: Sender<Merged>,
 ) -> std::io::Result<JoinHandle<Option<crate::analysis::Counters>>> {
     std::thread::Builder::new().name("merge".to_owned()).spawn(move || {
         let mut merge = Merge::new(analysis);
         loop {
             let answered: Result<Vec<Answered>, _> = answers.iter().map(Receiver::recv).collect();
-            let Ok(answered) = answered else { break };
+            let Ok(mut answered) = answered else { break };
+            let mut learned = Keys::default();
+            answered.iter_mut().for_each(|one| learned.merge(&std::mem::take(&mut one.lines.learned)));
+            let learned = Arc::new(learned);
+            for worker in &sessions {
+                // one that has gone needs none
+                drop(worker.send(Arc::clone(&learned)));
+            }
             let (clock, last) =
                 answered.first().map_or((Timestamp::ZERO, true), |first| (first.clock, first.last));
             let batches = answered.into_iter().map(|one| one.lines).collect();

@@ -6,18 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crossbeam_channel::bounded;
+use zeroize::Zeroizing;
 
 use super::pipeline::{Workers, start_merge, start_publisher, stopped};
 use super::report::Read;
+use super::secrets::take;
 use super::{Failure, Parts, prepare};
 use crate::capture::file::{Block, Files, Located, Options};
-use crate::config::ReplayConfig;
+use crate::config::{Config, ReplayConfig};
 use crate::flow::Stamp;
-use crate::limits::{FRAGMENT_BYTES_MAX, ROUND_FRAMES, ROUNDS_QUEUED};
+use crate::limits::{FRAGMENT_BYTES_MAX, ROUND_FRAMES, ROUNDS_QUEUED, SESSION_CHAIN_MAX, SESSION_ROUNDS};
 use crate::publish::progress::Progress;
 use crate::time::Timestamp;
+use crate::tls::Keys;
 use crate::wire::{Segment, Wire};
-use crate::worker::{Packed, Segments};
+use crate::worker::{Given, Packed, Segments};
 
 /// Reads captures to their end.
 pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
@@ -34,14 +37,17 @@ pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
     let progress = Progress::new(files.total_bytes());
     let stop = Arc::new(AtomicBool::new(false));
     super::stop_on_signals(&stop).map_err(Failure::System)?;
-    let Parts { workers, analysis, publisher, mut books } = prepare(&config.shared, false, &stop, &progress)?;
+    let Parts { workers, analysis, publisher, mut books } =
+        prepare(&config.shared, false, files.may_have_secrets(), &stop, &progress)?;
     let workers = Workers::start(workers).map_err(Failure::System)?;
     let (rounds, merged) = bounded(ROUNDS_QUEUED);
-    let merge = start_merge(analysis, workers.answers, rounds).map_err(Failure::System)?;
+    let merge = start_merge(analysis, workers.answers, workers.sessions, rounds).map_err(Failure::System)?;
     let publisher =
         start_publisher(publisher, merged, workers.lines_back, |_| ()).map_err(Failure::System)?;
 
-    let mut reader = Reader::new(workers.inputs.len(), books.seed);
+    let Config { keylogs, private_keys, .. } = &config.shared;
+    let decrypts = !keylogs.is_empty() || !private_keys.is_empty() || files.may_have_secrets();
+    let mut reader = Reader { decrypts, ..Reader::new(workers.inputs.len(), books.seed) };
     let to_the_end = reader.read(&mut files, &workers.inputs, &workers.used, &stop, &progress);
     drop(workers.inputs);
     for thread in workers.threads {
@@ -59,6 +65,9 @@ pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
     books.conclude(publisher, &config.shared)
 }
 
+/// Type of a block of secrets that is a TLS key log (draft-ietf-opsawg-pcapng §4.7).
+const TLS_KEY_LOG: u32 = 0x544c_534b;
+
 /// The reader: frames to segments to batches.
 struct Reader {
     wire: Wire,
@@ -69,6 +78,8 @@ struct Reader {
     ordinal: u64,
     clock: Timestamp,
     first: Option<Timestamp>,
+    /// There are, or may come, secrets of TLS.
+    decrypts: bool,
 }
 
 impl Reader {
@@ -81,6 +92,7 @@ impl Reader {
             ordinal: 0,
             clock: Timestamp::ZERO,
             first: None,
+            decrypts: false,
         }
     }
 
@@ -95,6 +107,9 @@ impl Reader {
     ) -> bool {
         let (mut position, mut to_the_end) = (0, true);
         while let Some((located, block)) = files.next() {
+            let block = Arc::clone(block);
+            self.give_secrets(files);
+            let block = &block;
             self.frame(&located, block);
             if self.ordinal.is_multiple_of(ROUND_FRAMES) {
                 if !self.send(inputs, used, false) || stopped(stop) {
@@ -106,9 +121,26 @@ impl Reader {
                 position = now;
             }
         }
+        self.give_secrets(files);
         self.wire.advance(self.clock);
+        // what became known in the last rounds is still of use
+        for _ in 0..if self.decrypts { SESSION_ROUNDS * SESSION_CHAIN_MAX } else { 0 } {
+            self.send(inputs, used, false);
+        }
         self.send(inputs, used, true);
         to_the_end
+    }
+
+    /// Secrets that stand in the capture go to every worker, at their place among the frames.
+    fn give_secrets(&mut self, files: &mut Files) {
+        for secrets in files.secrets().filter(|secrets| secrets.kind == TLS_KEY_LOG) {
+            let mut keys = Keys::default();
+            take(&mut keys, &Zeroizing::new(secrets.bytes), "decryption secrets in the capture");
+            let given = Given { ordinal: secrets.ordinal, clock: self.clock, keys: Arc::new(keys) };
+            for batch in &mut self.batches {
+                batch.secrets.push(given.clone());
+            }
+        }
     }
 
     #[inline]

@@ -29,6 +29,7 @@ pub(super) struct WorkerBooks {
     /// Calls that are open.
     open: u64,
     given_up: BTreeMap<&'static str, worker::GivenUp>,
+    undecrypted: BTreeMap<worker::Undecrypted, worker::GivenUp>,
     reached_budget: bool,
 }
 
@@ -42,6 +43,7 @@ impl WorkerBooks {
             held: worker.held_bytes(),
             open: worker.open_calls(),
             given_up: worker.given_up().clone(),
+            undecrypted: worker.undecrypted().clone(),
             reached_budget,
         }
     }
@@ -108,6 +110,7 @@ pub(super) struct Books {
     /// Calls that are open.
     open: u64,
     given_up: BTreeMap<&'static str, worker::GivenUp>,
+    undecrypted: BTreeMap<worker::Undecrypted, worker::GivenUp>,
     /// What could not be read: where, and why.
     problems: Vec<String>,
     reached_budget: bool,
@@ -135,6 +138,7 @@ impl Books {
             held: 0,
             open: 0,
             given_up: BTreeMap::new(),
+            undecrypted: BTreeMap::new(),
             problems: Vec::new(),
             reached_budget: false,
             nothing_read: false,
@@ -152,6 +156,9 @@ impl Books {
         self.reached_budget |= books.reached_budget;
         for (protocol, count) in books.given_up {
             self.given_up.entry(protocol).or_default().add(&count);
+        }
+        for (kind, count) in books.undecrypted {
+            self.undecrypted.entry(kind).or_default().add(&count);
         }
     }
 
@@ -381,6 +388,16 @@ impl Books {
             .iter()
             .map(|(protocol, count)| ((*protocol).to_owned(), count.connections.into()))
             .collect();
+        let undecrypted: Vec<Value> = self
+            .undecrypted
+            .iter()
+            .map(|(kind, count)| {
+                json!({
+                    "server_name": kind.server_name, "version": kind.version, "cipher": kind.cipher,
+                    "reason": kind.reason, "connections": count.connections, "bytes": count.bytes,
+                })
+            })
+            .collect();
         json!({
             "type": "sensor", "v": 1, "id": id, "sensor": config.sensor,
             "time": self.read.clock.to_string(), "version": env!("CARGO_PKG_VERSION"), "key_id": self.key_id,
@@ -390,7 +407,7 @@ impl Books {
                 "kernel": self.read.kernel_dropped,
                 "sensor": self.lines_dropped + self.segments_dropped + self.calls.flows_failed + self.flow.flows_evicted,
             },
-            "gave_up": gave_up, "problems": self.problems,
+            "gave_up": gave_up, "undecrypted": undecrypted, "problems": self.problems,
         })
     }
 }

@@ -221,6 +221,13 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[
                  connection; tshark does not show a message whose body does not end.",
     },
     Exception {
+        capture: "snet__decrypt_by_keylog_tls1_1.pcap",
+        differences: [0, 1, 0],
+        calls: &["extra 127.0.0.1:33312 http/1.1 GET / -> None"],
+        reason: "A GET of TLS 1.1, typed line by line (A, AA, AAA …), which the server never answers: the capture ends with \
+                 alerts. tshark finds 312 bytes of plaintext there, but does not count them as a call.",
+    },
+    Exception {
         capture: "zeek__doc_advanced_devel_plugins_connkey-vxlan-fivetuple-plugin-src_Traces_vxlan-overlapping-http-get.pcap",
         differences: [0, 2, 0],
         calls: &["extra 141.142.228.5:59856 http/1.1 GET /download/CHANGES.bro-aux.txt -> 200"],

@@ -27,6 +27,34 @@ pub(crate) fn capture<'a>(frames: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8>
     bytes
 }
 
+/// The capture as pcapng, with a key log as decryption secrets behind the first `at` frames.
+pub(crate) fn with_secrets(capture_bytes: &[u8], keylog: &[u8], at: usize) -> Vec<u8> {
+    let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("four bytes"));
+    let mut out = Vec::new();
+    let mut block = |kind: u32, parts: &[&[u8]]| {
+        let body: usize = parts.iter().map(|part| part.len()).sum();
+        let len = (12 + body.next_multiple_of(4)) as u32;
+        out.extend([kind, len].iter().flat_map(|word| word.to_le_bytes()));
+        parts.iter().for_each(|part| out.extend_from_slice(part));
+        out.resize(out.len().next_multiple_of(4), 0);
+        out.extend(len.to_le_bytes());
+    };
+    block(0x0a0d_0d0a, &[&[0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0], &[0xff; 8]]);
+    block(1, &[&[1, 0, 0, 0, 0, 0, 0, 0]]);
+    let all = frames(capture_bytes);
+    for index in 0..=all.len() {
+        if index == at {
+            block(10, &[b"KSLT", &(keylog.len() as u32).to_le_bytes(), keylog]);
+        }
+        if let Some(frame) = all.get(index) {
+            let micros = u64::from(word(&frame[..4])) * 1_000_000 + u64::from(word(&frame[4..8]));
+            let (high, low) = ((micros >> 32) as u32, micros as u32);
+            block(6, &[&[0; 4], &high.to_le_bytes(), &low.to_le_bytes(), &frame[8..16], &frame[16..]]);
+        }
+    }
+    out
+}
+
 /// Leaves out a share of the frames; which follows from the seed.
 pub(crate) fn with_loss(capture_bytes: &[u8], share: f64, seed: u64) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);

@@ -193,6 +193,11 @@ impl Reader {
         pool.put(self.block);
     }
 
+    /// It is pcapng.
+    pub(super) const fn is_pcapng(&self) -> bool {
+        matches!(self.decoder, Decoder::Pcapng(_))
+    }
+
     /// It begins with a header that can be read.
     pub(super) fn recognised(&self) -> bool {
         match &self.decoder {

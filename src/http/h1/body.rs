@@ -2,7 +2,7 @@
 
 use super::head::{Coding, Kind, Length, Lines};
 use crate::call::Anomalies;
-use crate::flow::EndReason;
+use crate::flow::{EndReason, Gap};
 use crate::http::Expect;
 use crate::limits::CHUNK_LINE_BYTES_MAX;
 
@@ -160,6 +160,7 @@ impl Body {
                 *left -= skipped;
                 Some(skipped)
             }
+            Self::UntilClose { .. } if len >= Gap::UNKNOWN => None,
             Self::UntilClose { total } => {
                 *total += len;
                 Some(len)

@@ -112,13 +112,13 @@ pub(super) fn findings(page: &mut Page<'_>, findings: &[Finding], total: u64) ->
     more(page, total)
 }
 
-/// Protocols that were given up.
-pub(super) fn given_up(page: &mut Page<'_>, given_up: &[GivenUp]) -> io::Result<()> {
+/// Protocols that were given up, or TLS that was not decrypted.
+pub(super) fn given_up(page: &mut Page<'_>, heading: &str, given_up: &[GivenUp]) -> io::Result<()> {
     if given_up.is_empty() {
         return Ok(());
     }
     let connections = given_up.iter().map(|one| one.connections).sum();
-    page.heading("Not turned into calls", PLAIN, &of(connections, "connection", "connections"))?;
+    page.heading(heading, PLAIN, &of(connections, "connection", "connections"))?;
     let mut table = Table::new(&[Align::Flexible, Align::Right, Align::Right]);
     for one in given_up.iter().take(limits::SUMMARY_ROWS_MAX) {
         let connections = of(one.connections, "connection", "connections");

@@ -56,6 +56,7 @@ fn sample() -> Summary {
             evidence: "AK…7Q (aws-access-key-id)".to_owned(),
         }],
         findings_total: 1,
+        undecrypted: Vec::new(),
         given_up: vec![
             GivenUp { protocol: "tls".to_owned(), connections: 12, bytes: 3_400_000 },
             GivenUp { protocol: "ssh".to_owned(), connections: 1, bytes: 999 },

@@ -15,8 +15,9 @@ use crate::limits::{FRAGMENT_BYTES_MAX, REPORT_NS};
 use crate::sensor::pipeline::{Answered, stopped};
 use crate::sensor::report::WorkerBooks;
 use crate::time::Timestamp;
+use crate::tls::Keys;
 use crate::wire::{Direction, Wire};
-use crate::worker::{Lines, Packed, Worker};
+use crate::worker::{Given, Lines, Packed, Worker};
 
 /// What connects a listener with the other threads.
 pub(super) struct Ways {
@@ -27,6 +28,10 @@ pub(super) struct Ways {
     pub(super) others: Vec<Slit>,
     pub(super) answer: Sender<(usize, Answered)>,
     pub(super) report: Sender<(usize, Report)>,
+    /// Secrets from key logs, and sessions of TLS that another worker learned.
+    pub(super) secrets: Receiver<Arc<Keys>>,
+    /// The same of all workers.
+    pub(super) sessions: Vec<Sender<Arc<Keys>>>,
     /// Emptied lines that come back.
     pub(super) spare: Receiver<Lines>,
 }
@@ -94,6 +99,7 @@ impl Listener {
         error = error.or_else(|| self.take_the_rest().err());
         self.ways.others.clear();
         self.desk.empty_mail();
+        self.take_secrets();
         self.desk.worker.close_round(self.desk.clock.max(self.newest()), true);
         let lines = self.desk.worker.swap_lines(Lines::default());
         let lines = std::mem::take(&mut self.outbox).close(lines);
@@ -118,6 +124,7 @@ impl Listener {
             // Only who has read all that there was may go by the time of the others.
             self.clock = self.clock.max(self.newest());
         }
+        self.take_secrets();
         self.wire.advance(self.clock);
         self.desk.open_mail();
         if frames == 0 && self.desk.mail.is_empty() {
@@ -127,6 +134,21 @@ impl Listener {
         self.send();
         self.tell_of_itself();
         Ok(())
+    }
+
+    fn take_secrets(&mut self) {
+        let learned = self.desk.worker.take_learned();
+        if !learned.is_empty() {
+            let learned = Arc::new(learned);
+            for worker in &self.ways.sessions {
+                // one that has gone needs none
+                drop(worker.send(Arc::clone(&learned)));
+            }
+        }
+        for keys in self.ways.secrets.try_iter() {
+            let given = Given { ordinal: self.desk.heard.read.frames, clock: self.desk.clock, keys };
+            self.desk.worker.secrets(&given);
+        }
     }
 
     /// Now and then, in the time of the capture: the first time when that much has passed.

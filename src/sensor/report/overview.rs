@@ -56,6 +56,16 @@ impl Books {
                     bytes: count.bytes,
                 })
                 .collect(),
+            undecrypted: self
+                .undecrypted
+                .iter()
+                .map(|(kind, count)| {
+                    let parts = [&kind.server_name, &kind.version, &kind.cipher];
+                    let mut parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+                    parts.push(kind.reason);
+                    GivenUp { protocol: parts.join(", "), connections: count.connections, bytes: count.bytes }
+                })
+                .collect(),
             problems: self
                 .problems
                 .iter()

@@ -1,0 +1,96 @@
+//! TLS on a connection, and the connection inside it, which is looked at afresh.
+
+use super::look::Look;
+use super::{Connection, Stage};
+use crate::call::{Anomalies, Causes};
+use crate::exchange::{Desk, Finished};
+use crate::flow::Chunk;
+use crate::limits::TUNNELS_MAX;
+use crate::tls::{Event, Reason, Tls};
+use crate::wire::{Direction, FlowKey};
+
+/// TLS, and the connection inside it.
+#[derive(Debug)]
+pub(super) struct Secured {
+    pub(super) tls: Tls,
+    pub(super) inner: Connection,
+}
+
+impl Secured {
+    pub(super) fn chunk<E: FnMut(Finished<'_>)>(
+        &mut self,
+        key: &FlowKey,
+        desk: &mut Desk,
+        direction: Direction,
+        chunk: &Chunk<'_>,
+        emit: &mut E,
+    ) {
+        let Self { tls, inner } = self;
+        if *chunk == Chunk::Rewritten {
+            return inner.chunk(key, desk, direction, *chunk, emit);
+        }
+        let mut bench = desk.tls.lend();
+        tls.push(direction, chunk, &mut bench, &mut |event| inner.hear(key, desk, event, emit));
+        desk.tls.take_back(bench);
+    }
+}
+
+impl Connection {
+    /// TLS begins with these bytes, or was under way and can't be read for that reason.
+    pub(super) fn begin_tls(&mut self, client: Direction, hidden: Option<Causes>, bytes: &[u8]) {
+        // a ClientHello is where TLS begins, whatever was before it
+        let begins = matches!(bytes, [0x16, 3, 0..=3, _, _, 1, ..]);
+        let reason = match hidden.filter(|_| !begins) {
+            Some(Causes::JOINED_MIDSTREAM) => Some(Reason::JoinedMidstream),
+            Some(_) => Some(Reason::GapInHandshake),
+            None if self.tunnels >= TUNNELS_MAX => {
+                self.stage = Stage::GivenUp { protocol: "tls", reason: "too_deep" };
+                return;
+            }
+            // a ClientHello of SSL 2 in front of a later version
+            None if bytes.first() != Some(&0x16) => Some(Reason::UnsupportedSuite),
+            None => None,
+        };
+        if let Some(reason) = reason {
+            self.stage = Stage::GivenUp { protocol: "tls", reason: reason.name() };
+            return;
+        }
+        let inner = Self {
+            id: self.id,
+            interface: self.interface,
+            stage: Stage::Looking(Look::default()),
+            opener: self.opener,
+            client: None,
+            first: self.first,
+            last: self.last,
+            packets: [0; 2],
+            bytes: [0; 2],
+            calls: 0,
+            tunnels: self.tunnels + 1,
+            anomalies: Anomalies::EMPTY,
+            tls: None,
+        };
+        self.stage = Stage::Tls(Box::new(Secured { tls: Tls::new(client, self.opener), inner }));
+    }
+
+    /// What TLS says to the connection inside it.
+    pub(super) fn hear<E: FnMut(Finished<'_>)>(
+        &mut self,
+        key: &FlowKey,
+        desk: &mut Desk,
+        event: Event<'_>,
+        emit: &mut E,
+    ) {
+        match event {
+            Event::Opened(session) => self.tls = Some(session),
+            Event::Chunk(direction, chunk) => {
+                if let Chunk::Data(data) = &chunk
+                    && let Some(bytes) = self.bytes.get_mut(direction.index())
+                {
+                    *bytes += data.bytes.len() as u64;
+                }
+                self.chunk(key, desk, direction, chunk, emit);
+            }
+        }
+    }
+}

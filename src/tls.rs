@@ -1,0 +1,513 @@
+//! Chunk → Chunk: one TLS connection, ciphertext in, plaintext out, both directions.
+//!
+//! ```text
+//!   direction:   Clear ──its first protected record──▶ Protected ──Finished, KeyUpdate, renegotiation──▶ Protected
+//!                  └──secrets, or what the server says, are still missing──▶ waits, in the journal
+//! ```
+//!
+//! A record is told only if its tag or MAC is right, so wrong secrets give nothing, and what is behind a hole proves its own
+//! sequence number. The keys that come next (behind Finished, behind a KeyUpdate) are tried when those in use do not fit.
+
+mod arbitrary;
+mod cipher;
+mod handshake;
+mod hold;
+mod inflate;
+mod keylog;
+mod keys;
+mod opening;
+mod plain;
+mod private;
+mod protection;
+mod record;
+mod schedule;
+mod session;
+mod shake;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::flow::{Chunk, Gap, GapCause};
+use crate::wire::Direction;
+use cipher::Agreed;
+use cipher::suite::Suite;
+use handshake::{ClientHello, Joiner};
+use hold::{Held, Journal};
+use plain::Plain;
+use protection::Protection;
+use record::{Loss, Reader, Record, Verdict};
+use schedule::Secret;
+
+pub use arbitrary::read_arbitrary;
+pub use hold::Hold;
+pub use keylog::Broken;
+pub use keys::{Keys, SessionName, Taken};
+pub use private::KeyFault;
+pub use session::{Alpn, Reason, Session, Version};
+
+/// What a worker has for all its connections.
+#[derive(Debug, Default)]
+pub struct Bench {
+    /// The secrets that are known.
+    pub keys: Option<Arc<Keys>>,
+    /// The room for ciphertext that waits.
+    pub hold: Option<Arc<Hold>>,
+    /// Secrets that are not known yet may still come.
+    pub late: bool,
+    /// Sessions that connections made known since this was last emptied: for others that resume them.
+    pub learned: Keys,
+    /// Where records are opened.
+    scratch: Vec<u8>,
+}
+
+impl Bench {
+    /// The bench for one connection, so that another one inside it finds one too.
+    #[must_use]
+    pub fn lend(&mut self) -> Self {
+        let Self { keys, hold, late, learned, scratch } = self;
+        let (learned, scratch) = (std::mem::take(learned), std::mem::take(scratch));
+        Self { keys: keys.clone(), hold: hold.clone(), late: *late, learned, scratch }
+    }
+
+    /// Takes it back.
+    pub fn take_back(&mut self, lent: Self) {
+        self.scratch = lent.scratch;
+        if self.learned.is_empty() {
+            self.learned = lent.learned;
+        } else {
+            self.learned.merge(&lent.learned);
+        }
+    }
+}
+
+/// What comes out.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The connection is decrypted: told once, before everything else.
+    Opened(Arc<Session>),
+    /// Plaintext.
+    Chunk(Direction, Chunk<'a>),
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Tls {
+    client: Direction,
+    opener: Option<Direction>,
+    sides: [Side; 2],
+    hello: Option<ClientHello>,
+    chosen: Option<Chosen>,
+    session: Session,
+    early: Early,
+    /// Names of the session, for others that resume it, until its secret is known.
+    names: Vec<SessionName>,
+    /// Sessions that the client asked to resume.
+    resumed: Vec<SessionName>,
+    /// The handshake was a full one: nothing is resumed.
+    full: bool,
+    /// The secret that the client sent encrypted for a key that is known.
+    master: Option<Secret>,
+    /// Handshake messages up to the client's key exchange, where a secret may hang on them.
+    transcript: Vec<u8>,
+    journal: Journal,
+    opened: bool,
+    failure: Option<Reason>,
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+struct Side {
+    reader: Reader,
+    joiner: Joiner,
+    plain: Plain,
+    protection: Option<Protection>,
+    waits: Option<Wait>,
+    /// It waited, and may go on.
+    resume: bool,
+    /// Something is missing that may have been plaintext.
+    doubt: bool,
+    bad_records: u32,
+    tried_bytes: u64,
+    /// Its beginning need not be in the capture.
+    joined: bool,
+}
+
+/// What a direction waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// What the server chooses, or whether it takes early data.
+    Server,
+    Secrets,
+}
+
+/// Data that the client sends before it heard anything (RFC 8446 §2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Early {
+    None,
+    Offered,
+    Accepted,
+    Rejected,
+}
+
+/// What the server chose.
+#[derive(Clone, Debug)]
+struct Chosen {
+    random: [u8; 32],
+    agreed: Option<Agreed>,
+    suite: Option<Suite>,
+    extended_master_secret: bool,
+}
+
+impl Chosen {
+    fn is_13(&self) -> bool {
+        self.agreed.is_some_and(|agreed| agreed.version == Version::Tls13)
+    }
+}
+
+impl Tls {
+    /// A connection on which that direction begins with a ClientHello.
+    #[must_use]
+    pub fn new(client: Direction, opener: Option<Direction>) -> Self {
+        Self {
+            client,
+            opener,
+            sides: [Side::default(), Side::default()],
+            hello: None,
+            chosen: None,
+            session: Session::default(),
+            early: Early::None,
+            names: Vec::new(),
+            resumed: Vec::new(),
+            full: false,
+            master: None,
+            transcript: Vec::new(),
+            journal: Journal::default(),
+            opened: false,
+            failure: None,
+        }
+    }
+
+    /// The direction of the client.
+    #[must_use]
+    pub const fn client(&self) -> Direction {
+        self.client
+    }
+
+    /// What was seen of the handshake.
+    #[must_use]
+    pub const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Why nothing is decrypted any more.
+    #[must_use]
+    pub const fn failure(&self) -> Option<Reason> {
+        self.failure
+    }
+
+    /// Why it was not decrypted, if something of it would have been.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        let waits = self.sides.iter().any(|side| side.waits == Some(Wait::Secrets));
+        self.failure.or(waits.then_some(Reason::NoKey))
+    }
+
+    /// Bytes of memory beside the struct itself.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let side = |side: &Side| {
+            let protection = side.protection.as_ref().map_or(0, Protection::memory);
+            side.reader.memory() + side.joiner.memory() + side.plain.memory() + protection
+        };
+        self.sides.iter().map(side).sum::<usize>() + self.journal.memory() + self.transcript.capacity()
+    }
+
+    /// The names by which its secret would come, while it waits for it: its client random, the sessions that it resumes.
+    #[must_use]
+    pub fn wanted(&self) -> Vec<[u8; 32]> {
+        let waits = self.sides.iter().any(|side| side.waits == Some(Wait::Secrets));
+        match self.hello.as_ref().filter(|_| waits && self.failure.is_none()) {
+            None => Vec::new(),
+            Some(hello) if self.may_resume() => [&[hello.random], &self.resumed[..]].concat(),
+            Some(hello) => vec![hello.random],
+        }
+    }
+
+    /// It waits for its secret.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.failure.is_none() && self.sides.iter().any(|side| side.waits == Some(Wait::Secrets))
+    }
+
+    /// What the flow says.
+    pub fn push(
+        &mut self,
+        direction: Direction,
+        chunk: &Chunk<'_>,
+        bench: &mut Bench,
+        deliver: &mut impl FnMut(Event<'_>),
+    ) {
+        if self.failure.is_some() {
+            return;
+        }
+        if self.side(direction).waits.is_some() {
+            self.wait(direction, Held::new(chunk), bench);
+            return;
+        }
+        if let Some(rest) = self.process(direction, chunk, bench, deliver) {
+            self.wait(direction, rest, bench);
+        }
+        self.settle(bench, deliver);
+    }
+
+    /// Secrets have come: perhaps those that it waits for.
+    pub fn retry(&mut self, bench: &mut Bench, deliver: &mut impl FnMut(Event<'_>)) {
+        for side in &mut self.sides {
+            if side.waits == Some(Wait::Secrets) {
+                (side.waits, side.resume) = (None, true);
+            }
+        }
+        self.settle(bench, deliver);
+    }
+
+    fn side(&mut self, direction: Direction) -> &mut Side {
+        let [up, down] = &mut self.sides;
+        if direction == Direction::Up { up } else { down }
+    }
+
+    fn wait(&mut self, direction: Direction, held: Held, bench: &Bench) {
+        let room = bench.hold.as_ref().map(|hold| self.journal.push(direction, held, hold));
+        match room {
+            Some(true) => {}
+            // where no secret ever came, none was missed
+            Some(false) if bench.keys.is_some() => self.fail(Reason::HoldFull),
+            Some(false) | None => self.fail(Reason::NoKey),
+        }
+    }
+
+    fn fail(&mut self, reason: Reason) {
+        self.failure = self.failure.or(Some(reason));
+        self.journal = Journal::default();
+        self.sides = [Side::default(), Side::default()];
+        self.transcript = Vec::new();
+    }
+
+    /// Reads what waited and does not have to any more, in its order.
+    fn settle(&mut self, bench: &mut Bench, deliver: &mut impl FnMut(Event<'_>)) {
+        while self.failure.is_none() && self.sides.iter().any(|side| side.resume) {
+            for direction in [self.client, self.client.reverse()] {
+                if std::mem::take(&mut self.side(direction).resume) {
+                    self.with_reader(direction, bench, deliver, |reader, take| {
+                        reader.resume(take);
+                    });
+                }
+            }
+            let mut kept = VecDeque::new();
+            while let Some((direction, held)) = self.journal.pop() {
+                if self.side(direction).waits.is_some() {
+                    kept.push_back((direction, held));
+                } else if let Some(rest) = self.process(direction, &held.chunk(), bench, deliver) {
+                    kept.push_back((direction, rest));
+                }
+                if self.failure.is_some() || self.sides.iter().any(|side| side.resume) {
+                    break;
+                }
+            }
+            self.journal.put_back(kept);
+        }
+    }
+
+    /// One chunk of a direction that waits for nothing. Returns what has to wait of it.
+    fn process(
+        &mut self,
+        direction: Direction,
+        chunk: &Chunk<'_>,
+        bench: &mut Bench,
+        deliver: &mut impl FnMut(Event<'_>),
+    ) -> Option<Held> {
+        match chunk {
+            Chunk::Start(start) => {
+                let side = self.side(direction);
+                side.plain.begin(start.offset);
+                side.joined = !start.known;
+            }
+            Chunk::Data(data) => {
+                if !self.side(direction).plain.has_begun() {
+                    self.side(direction).plain.begin(data.offset);
+                }
+                let mut taken = 0;
+                self.with_reader(direction, bench, deliver, |reader, take| taken = reader.data(data, take));
+                let rest = data.bytes.get(taken..).unwrap_or_default();
+                return (!rest.is_empty() && self.failure.is_none()).then(|| Held::of(data, rest));
+            }
+            Chunk::Gap(gap) => {
+                let mut loss = None;
+                self.with_reader(direction, bench, deliver, |reader, take| loss = reader.gap(gap, take));
+                if let Some(loss) = loss {
+                    self.lose(direction, loss, gap, bench, deliver);
+                }
+            }
+            Chunk::Rewritten => {}
+            Chunk::End(end) => self.end(direction, end, deliver),
+        }
+        None
+    }
+
+    /// Lets the reader of a direction read, and looks at whether it lost its way.
+    fn with_reader<D: FnMut(Event<'_>)>(
+        &mut self,
+        direction: Direction,
+        bench: &mut Bench,
+        deliver: &mut D,
+        read: impl FnOnce(&mut Reader, &mut dyn FnMut(&Record<'_>) -> Verdict),
+    ) {
+        let mut reader = std::mem::take(&mut self.side(direction).reader);
+        let was_lost = reader.is_lost();
+        read(&mut reader, &mut |record| self.record(direction, record, bench, deliver));
+        if self.failure.is_some() {
+            return;
+        }
+        let lost = reader.is_lost() && !was_lost;
+        self.side(direction).reader = reader;
+        if lost {
+            // without a hole: what stands here is no record
+            let offset = self.side(direction).plain.next();
+            let gap = Gap { offset, len: 0, cause: GapCause::Lost };
+            self.lose(direction, Loss::Unknown, &gap, bench, deliver);
+        }
+    }
+
+    fn record(
+        &mut self,
+        direction: Direction,
+        record: &Record<'_>,
+        bench: &mut Bench,
+        deliver: &mut impl FnMut(Event<'_>),
+    ) -> Verdict {
+        let side = self.side(direction);
+        if side.waits.is_some() {
+            return Verdict::Later;
+        }
+        let verdict = match side.protection {
+            Some(_) => self.open(direction, record, bench, deliver),
+            None if !record.in_sequence => {
+                match self.knows_hellos().then(|| self.protect(direction, bench)) {
+                    Some(Ok(())) if self.failure.is_none() => self.open(direction, record, bench, deliver),
+                    Some(Err(wait)) => self.hold_back(direction, wait, bench),
+                    _ => Verdict::Refused,
+                }
+            }
+            None => self.clear_record(direction, record, bench, deliver),
+        };
+        match verdict {
+            Verdict::Taken if self.sides.iter().any(|side| side.resume) => Verdict::TakenAndPause,
+            verdict => verdict,
+        }
+    }
+
+    fn clear_record(
+        &mut self,
+        direction: Direction,
+        record: &Record<'_>,
+        bench: &mut Bench,
+        deliver: &mut impl FnMut(Event<'_>),
+    ) -> Verdict {
+        let is_13 = self.chosen.as_ref().map(Chosen::is_13);
+        match (record.kind(), is_13) {
+            (HANDSHAKE, _) => {
+                self.messages(direction, record.payload, bench);
+                Verdict::Taken
+            }
+            (CHANGE_CIPHER_SPEC, Some(false)) => match self.protect(direction, bench) {
+                Ok(()) => Verdict::Taken,
+                Err(wait) => self.hold_back(direction, wait, bench),
+            },
+            (DATA, None) if direction == self.client && self.early == Early::Offered => {
+                self.hold_back(direction, Wait::Server, bench)
+            }
+            (DATA, Some(true)) => match self.protect(direction, bench) {
+                Ok(()) => self.open(direction, record, bench, deliver),
+                Err(wait) => self.hold_back(direction, wait, bench),
+            },
+            (DATA, Some(false)) => {
+                self.fail(Reason::GapInHandshake);
+                Verdict::Taken
+            }
+            // alerts; the change that middleboxes want to see (RFC 8446 appendix D.4); early data that was refused
+            _ => Verdict::Taken,
+        }
+    }
+
+    fn hold_back(&mut self, direction: Direction, wait: Wait, bench: &Bench) -> Verdict {
+        if wait == Wait::Secrets && !bench.late && !(self.may_resume() && bench.keys.is_some()) {
+            self.fail(Reason::NoKey);
+        }
+        if self.failure.is_some() {
+            return Verdict::Taken;
+        }
+        self.side(direction).waits = Some(wait);
+        Verdict::Later
+    }
+
+    /// Takes the keys for what a direction sends from here on.
+    fn protect(&mut self, direction: Direction, bench: &mut Bench) -> Result<(), Wait> {
+        let of_client = direction == self.client;
+        let (Some(hello), Some(chosen)) = (&self.hello, &self.chosen) else {
+            self.fail(Reason::GapInHandshake);
+            return Ok(());
+        };
+        let (Some(agreed), Some(suite)) = (chosen.agreed, chosen.suite) else {
+            self.fail(Reason::UnsupportedSuite);
+            return Ok(());
+        };
+        let secrets = bench.keys.as_ref().and_then(|keys| keys.of(&hello.random));
+        let protection = if let Some(secrets) = secrets
+            && agreed.version == Version::Tls13
+        {
+            if of_client
+                && self.early == Early::Offered
+                && secrets.get(keylog::Label::ServerHandshake).is_some()
+            {
+                return Err(Wait::Server);
+            }
+            Protection::of_13(suite, secrets, of_client, self.early == Early::Accepted)
+        } else if agreed.version == Version::Tls13 {
+            None
+        } else {
+            let randoms = [&hello.random, &chosen.random];
+            let logged = secrets.and_then(|secrets| secrets.get(keylog::Label::Master));
+            let resumed = || {
+                let keys = bench.keys.as_ref().filter(|_| !self.full)?;
+                self.resumed.iter().find_map(|name| keys.of_session(name))
+            };
+            let master = logged.or(self.master.as_ref()).or_else(resumed).cloned();
+            self.master.clone_from(&master);
+            master.as_ref().and_then(|master| Protection::of_12(suite, agreed, master, randoms, of_client))
+        };
+        let protection = protection.ok_or(Wait::Secrets)?;
+        self.side(direction).protection = Some(protection);
+        self.learn(bench);
+        Ok(())
+    }
+
+    /// Tells the names of the session once its secret is known.
+    fn learn(&mut self, bench: &mut Bench) {
+        if let Some(master) = &self.master {
+            for name in self.names.drain(..) {
+                bench.learned.learn(name, master);
+            }
+        }
+    }
+
+    /// It may resume a session whose secret comes from another connection.
+    fn may_resume(&self) -> bool {
+        !self.full && !self.resumed.is_empty() && !self.chosen.as_ref().is_some_and(Chosen::is_13)
+    }
+}
+
+/// Types of records (RFC 8446 §5.1).
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const HANDSHAKE: u8 = 22;
+const DATA: u8 = 23;

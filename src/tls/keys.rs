@@ -1,0 +1,182 @@
+//! The secrets that were given: by client random, and the private keys of servers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::keylog::{self, Broken, Entry, LABELS, LABELS_ALL, Label};
+use super::private::{KeyFault, PrivateKey};
+use super::schedule::Secret;
+use crate::limits::{KEYLOG_LINE_BYTES_MAX, KEYS_MAX};
+
+/// All secrets that were given so far.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    by_random: HashMap<[u8; 32], Box<Secrets>>,
+    private: Vec<Arc<PrivateKey>>,
+    /// Master secrets by what names the session they belong to.
+    sessions: HashMap<SessionName, Secret>,
+}
+
+/// What names a session of TLS 1.2 and before that can be resumed: a hash of its id or of its ticket.
+pub type SessionName = [u8; 32];
+
+/// The name of the session with that id.
+pub(super) fn name_of_id(id: &[u8]) -> SessionName {
+    Sha256::new().chain_update(b"id").chain_update(id).finalize().into()
+}
+
+/// The name of the session in that ticket.
+pub(super) fn name_of_ticket(ticket: &[u8]) -> SessionName {
+    Sha256::new().chain_update(b"ticket").chain_update(ticket).finalize().into()
+}
+
+/// The secrets of one connection.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Secrets {
+    by_label: [Option<Secret>; LABELS],
+}
+
+impl Secrets {
+    pub(super) fn get(&self, label: Label) -> Option<&Secret> {
+        self.by_label.get(label as usize)?.as_ref()
+    }
+}
+
+/// What a piece of a key log gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Secrets that were taken.
+    pub secrets: u64,
+    /// Secrets for which there was no room.
+    pub left_out: u64,
+    /// Lines, the broken ones included.
+    pub lines: u64,
+    /// Lines that can't be read: their numbers, from 1, and why.
+    pub broken: Vec<(u64, Broken)>,
+    /// How many these are; only the first few are kept.
+    pub broken_lines: u64,
+}
+
+impl Keys {
+    /// No secret is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_random.is_empty() && self.sessions.is_empty()
+    }
+
+    /// Takes the private key of a server, in PEM.
+    ///
+    /// # Errors
+    /// There is no RSA key in it that can be used.
+    pub fn take_private_key(&mut self, pem: &[u8]) -> Result<(), KeyFault> {
+        self.private.push(Arc::new(PrivateKey::from_pem(pem)?));
+        Ok(())
+    }
+
+    /// What a client sent encrypted, opened with the key that fits.
+    pub(super) fn premaster(&self, encrypted: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.private.iter().find_map(|key| key.premaster(encrypted))
+    }
+
+    /// Takes the lines of a key log. Of several secrets for one purpose the last one counts.
+    pub fn take(&mut self, text: &[u8]) -> Taken {
+        let mut taken = Taken::default();
+        for line in text.split(|byte| *byte == b'\n') {
+            taken.lines += 1;
+            let read = match line.len() {
+                ..=KEYLOG_LINE_BYTES_MAX => keylog::line(line),
+                _ => Some(Err(Broken::Parts)),
+            };
+            match read {
+                None => {}
+                Some(Ok(entry)) => {
+                    let place = if self.insert(entry) { &mut taken.secrets } else { &mut taken.left_out };
+                    *place += 1;
+                }
+                Some(Err(broken)) => {
+                    taken.broken_lines += 1;
+                    if taken.broken.len() < BROKEN_TOLD_MAX {
+                        taken.broken.push((taken.lines, broken));
+                    }
+                }
+            }
+        }
+        taken
+    }
+
+    fn insert(&mut self, entry: Entry) -> bool {
+        let Entry { label, random, secret } = entry;
+        if self.by_random.len() >= KEYS_MAX && !self.by_random.contains_key(&random) {
+            return false;
+        }
+        let secrets = self.by_random.entry(random).or_default();
+        if let Some(place) = secrets.by_label.get_mut(label as usize) {
+            *place = Some(secret);
+        }
+        true
+    }
+
+    /// Takes over what another key log said.
+    pub fn merge(&mut self, other: &Self) {
+        for (random, secrets) in &other.by_random {
+            for (label, secret) in LABELS_ALL.iter().zip(&secrets.by_label) {
+                if let Some(secret) = secret {
+                    self.insert(Entry { label: *label, random: *random, secret: secret.clone() });
+                }
+            }
+        }
+        for (name, master) in &other.sessions {
+            self.learn(*name, master);
+        }
+    }
+
+    /// The client randoms, and the names of sessions, of which something is known.
+    pub fn names(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.by_random.keys().chain(self.sessions.keys())
+    }
+
+    /// A session that can be resumed.
+    pub(super) fn learn(&mut self, name: SessionName, master: &Secret) {
+        if self.sessions.len() < KEYS_MAX {
+            self.sessions.insert(name, master.clone());
+        }
+    }
+
+    pub(super) fn of_session(&self, name: &SessionName) -> Option<&Secret> {
+        self.sessions.get(name)
+    }
+
+    pub(super) fn of(&self, random: &[u8; 32]) -> Option<&Secrets> {
+        self.by_random.get(random).map(|secrets| &**secrets)
+    }
+}
+
+/// Broken lines of one key log that are named; the rest is counted.
+const BROKEN_TOLD_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_found_by_client_random_and_broken_lines_are_named() {
+        let mut keys = Keys::default();
+        let (one, other) = ("11".repeat(32), "22".repeat(32));
+        let text = format!(
+            "# log\nCLIENT_TRAFFIC_SECRET_0 {one} {}\nnonsense\nCLIENT_RANDOM {other} {}\nCLIENT_RANDOM {other} {}",
+            "aa".repeat(32),
+            "bb".repeat(48),
+            "cc".repeat(48),
+        );
+        let taken = keys.take(text.as_bytes());
+        assert_eq!((taken.secrets, taken.broken_lines, taken.left_out), (3, 1, 0));
+        assert_eq!(taken.broken, [(3, Broken::Parts)]);
+        assert!(keys.of(&[0x11; 32]).unwrap().get(Label::Master).is_none());
+        assert_eq!(keys.of(&[0x22; 32]).unwrap().get(Label::Master), Some(&Secret::new(&[0xcc; 48])));
+        assert!(keys.of(&[0x33; 32]).is_none());
+        assert!(!format!("{keys:?}").contains("cc"));
+    }
+}

@@ -1,0 +1,98 @@
+//! What is known of a connection's TLS, for its records: whatever was seen of the handshake.
+
+/// Versions whose records can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// RFC 2246.
+    Tls10,
+    /// RFC 4346.
+    Tls11,
+    /// RFC 5246.
+    Tls12,
+    /// RFC 8446.
+    Tls13,
+}
+
+impl Version {
+    pub(super) const fn of(number: u16) -> Option<Self> {
+        match number {
+            0x0301 => Some(Self::Tls10),
+            0x0302 => Some(Self::Tls11),
+            0x0303 => Some(Self::Tls12),
+            0x0304 => Some(Self::Tls13),
+            _ => None,
+        }
+    }
+}
+
+/// The name of a version number, as in the record's field `version`.
+pub(super) fn version_name(number: u16) -> String {
+    match number {
+        0x0301..=0x0304 => format!("1.{}", number - 0x0301),
+        0x0300 => "ssl3".to_owned(),
+        other => format!("0x{other:04x}"),
+    }
+}
+
+/// The application protocol that was agreed on (RFC 7301).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Alpn {
+    /// Its place was not seen, or not read.
+    #[default]
+    Unknown,
+    /// There is none.
+    None,
+    /// Its name.
+    Named(String),
+}
+
+/// What was seen of a handshake.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Session {
+    /// `1.3`, as the server chose.
+    pub version: Option<String>,
+    /// Name of the suite that the server chose.
+    pub cipher: Option<String>,
+    /// The ClientHello was seen: what it does not name, it does not have.
+    pub has_client_hello: bool,
+    /// The name that the client asked for.
+    pub server_name: Option<String>,
+    /// What is spoken inside.
+    pub alpn: Alpn,
+    /// JA4 of the ClientHello.
+    pub ja4: Option<String>,
+    /// Names in the server's certificate.
+    pub certificate_names: Vec<String>,
+}
+
+/// Why a connection was not decrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// Its secrets are not known.
+    NoKey,
+    /// Its version or suite can't be read.
+    UnsupportedSuite,
+    /// Bytes of the handshake that matter are not in the capture.
+    GapInHandshake,
+    /// The capture began behind its handshake.
+    JoinedMidstream,
+    /// There was no room for what waited for its secrets.
+    HoldFull,
+    /// The secrets do not open its records.
+    BadMac,
+}
+
+impl Reason {
+    /// As in the record's field `reason`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoKey => "no_key",
+            Self::UnsupportedSuite => "unsupported_suite",
+            Self::GapInHandshake => "gap_in_handshake",
+            Self::JoinedMidstream => "joined_midstream",
+            Self::HoldFull => "hold_full",
+            Self::BadMac => "bad_mac",
+        }
+    }
+}

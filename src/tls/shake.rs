@@ -1,0 +1,139 @@
+//! What handshake messages change.
+
+use super::cipher::Agreed;
+use super::cipher::suite::{self, Suite};
+use super::handshake::{self, ClientHello, Message, ServerHello};
+use super::inflate::DEFLATE;
+use super::keys::{name_of_id, name_of_ticket};
+use super::schedule::master_secret;
+use super::session::version_name;
+use super::{Alpn, Bench, Chosen, Early, Reason, Tls, Version, Wait};
+use crate::limits::TRANSCRIPT_BYTES_MAX;
+use crate::wire::Direction;
+
+impl Tls {
+    pub(super) fn messages(&mut self, direction: Direction, payload: &[u8], bench: &mut Bench) {
+        let mut joiner = std::mem::take(&mut self.side(direction).joiner);
+        joiner.push(payload, |message| self.message(direction, &message, bench));
+        self.side(direction).joiner = joiner;
+    }
+
+    pub(super) fn message(&mut self, direction: Direction, message: &Message<'_>, bench: &mut Bench) {
+        let of_client = direction == self.client;
+        if message.kind == handshake::CLIENT_HELLO && self.chosen.is_some() {
+            // another handshake, inside the first
+            self.transcript.clear();
+        }
+        if self.transcript.len() + message.bytes.len() <= TRANSCRIPT_BYTES_MAX
+            && self.chosen.as_ref().is_none_or(|chosen| chosen.suite.is_some_and(|suite| suite.sends_secret))
+        {
+            self.transcript.extend_from_slice(message.bytes);
+        }
+        match message.kind {
+            handshake::CLIENT_HELLO if of_client => self.client_hello(message.body),
+            handshake::SERVER_HELLO if !of_client => self.server_hello(message.body),
+            handshake::CLIENT_KEY_EXCHANGE if of_client => self.client_key_exchange(message.body, bench),
+            handshake::ENCRYPTED_EXTENSIONS if !of_client => {
+                let (alpn, early) = handshake::encrypted_extensions(message.body);
+                self.session.alpn = alpn;
+                self.decide_early(if early { Early::Accepted } else { Early::Rejected });
+            }
+            handshake::NEW_SESSION_TICKET
+                if !of_client && !self.chosen.as_ref().is_some_and(Chosen::is_13) =>
+            {
+                self.names.extend(handshake::ticket(message.body).map(name_of_ticket));
+                self.learn(bench);
+            }
+            handshake::CERTIFICATE if !of_client && self.session.certificate_names.is_empty() => {
+                let version =
+                    self.chosen.as_ref().and_then(|chosen| chosen.agreed).map(|agreed| agreed.version);
+                let version = version.unwrap_or(Version::Tls12);
+                self.session.certificate_names = handshake::names(version, message.body);
+                self.full = true;
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn client_hello(&mut self, body: &[u8]) {
+        let Some(hello) = ClientHello::read(body) else {
+            return self.fail(Reason::UnsupportedSuite);
+        };
+        if self.session.ja4.is_none() {
+            self.session.has_client_hello = true;
+            self.session.server_name.clone_from(&hello.server_name);
+            self.session.ja4 = Some(hello.ja4.clone());
+        }
+        self.early = match self.early {
+            Early::None if hello.early_data => Early::Offered,
+            early => early,
+        };
+        let (id, ticket) = (&hello.session_id, &hello.ticket);
+        self.resumed = (!ticket.is_empty()).then(|| name_of_ticket(ticket)).into_iter().collect();
+        self.resumed.extend((!id.is_empty()).then(|| name_of_id(id)));
+        self.full = false;
+        self.hello = Some(hello);
+        self.master = None;
+    }
+
+    pub(super) fn server_hello(&mut self, body: &[u8]) {
+        let Some(hello) = ServerHello::read(body) else {
+            return self.fail(Reason::UnsupportedSuite);
+        };
+        if hello.retry {
+            return self.decide_early(Early::Rejected);
+        }
+        self.session.version = Some(version_name(hello.version_number));
+        self.session.cipher = Some(suite::name(hello.cipher));
+        let agreed = hello.version().map(|version| Agreed {
+            version,
+            encrypt_then_mac: hello.encrypt_then_mac,
+            compresses: hello.compression == DEFLATE,
+        });
+        let suite =
+            Suite::of(hello.cipher).filter(|_| agreed.is_some() && matches!(hello.compression, 0 | DEFLATE));
+        let extended_master_secret = hello.extended_master_secret;
+        let chosen = Chosen { random: hello.random, agreed, suite, extended_master_secret };
+        if !chosen.is_13() {
+            self.names =
+                (!hello.session_id.is_empty()).then(|| name_of_id(&hello.session_id)).into_iter().collect();
+            self.session.alpn = hello.alpn.map_or(Alpn::None, Alpn::Named);
+            self.decide_early(Early::Rejected);
+        }
+        if !suite.is_some_and(|suite| suite.sends_secret) {
+            self.transcript = Vec::new();
+        }
+        self.chosen = Some(chosen);
+        self.resume_client();
+    }
+
+    /// The secret itself, encrypted for the server (RFC 5246 §7.4.7.1).
+    pub(super) fn client_key_exchange(&mut self, body: &[u8], bench: &Bench) {
+        self.full = true;
+        let transcript = std::mem::take(&mut self.transcript);
+        let (Some(hello), Some(chosen), Some(keys)) = (&self.hello, &self.chosen, &bench.keys) else {
+            return;
+        };
+        let (Some(agreed), Some(suite)) = (chosen.agreed, chosen.suite) else { return };
+        let Some(premaster) = body.get(2..).and_then(|encrypted| keys.premaster(encrypted)) else { return };
+        let session = chosen.extended_master_secret.then_some(&*transcript);
+        let randoms = [&hello.random, &chosen.random];
+        self.master = Some(master_secret(agreed.version, suite.hash, &premaster, randoms, session));
+    }
+
+    /// It is known what becomes of early data.
+    pub(super) fn decide_early(&mut self, decided: Early) {
+        if self.early == Early::Offered {
+            self.early = decided;
+            self.resume_client();
+        }
+    }
+
+    pub(super) fn resume_client(&mut self) {
+        let client = self.client;
+        let side = self.side(client);
+        if side.waits == Some(Wait::Server) {
+            (side.waits, side.resume) = (None, true);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a worker counts.
+
+use crate::call::Causes;
+use crate::counters;
+
+counters! {
+    /// Calls and connections as they left the workers.
+    pub struct Counters {
+        /// Calls that were opened.
+        calls_opened,
+        /// Calls told as complete.
+        calls_complete,
+        /// Calls told as partial.
+        calls_partial,
+        /// Calls told as partial with bytes of the request missing.
+        calls_gap_in_request,
+        /// Calls told as partial with bytes of the response missing.
+        calls_gap_in_response,
+        /// Calls of which the beginning was before the capture.
+        calls_joined_midstream,
+        /// Calls that the snap length cut.
+        calls_truncated_capture,
+        /// Calls that a reset ended.
+        calls_connection_reset,
+        /// Calls that waited for too long.
+        calls_expired,
+        /// Calls that the memory budget ended.
+        calls_evicted,
+        /// Calls that were open when the input ended.
+        calls_still_open,
+        /// Calls whose sender closed the connection in their middle.
+        calls_connection_closed,
+        /// Calls whose framing is broken.
+        calls_malformed,
+        /// Calls that were in hand on a flow that the sensor failed on.
+        calls_failed,
+        /// Lines that were handed to the merge.
+        lines_told,
+        /// Connections told because they were not turned into calls.
+        connections,
+        /// Flows that were lost because the sensor failed on them.
+        flows_failed,
+    }
+}
+
+impl Counters {
+    /// Counts a call that was told.
+    pub(super) fn call(&mut self, causes: Causes) {
+        let counters = self;
+        if causes.is_empty() {
+            counters.calls_complete += 1;
+            return;
+        }
+        counters.calls_partial += 1;
+        for (cause, count) in [
+            (Causes::GAP_IN_REQUEST, &mut counters.calls_gap_in_request),
+            (Causes::GAP_IN_RESPONSE, &mut counters.calls_gap_in_response),
+            (Causes::JOINED_MIDSTREAM, &mut counters.calls_joined_midstream),
+            (Causes::TRUNCATED_CAPTURE, &mut counters.calls_truncated_capture),
+            (Causes::CONNECTION_RESET, &mut counters.calls_connection_reset),
+            (Causes::EXPIRED, &mut counters.calls_expired),
+            (Causes::EVICTED, &mut counters.calls_evicted),
+            (Causes::STILL_OPEN, &mut counters.calls_still_open),
+            (Causes::CONNECTION_CLOSED, &mut counters.calls_connection_closed),
+            (Causes::MALFORMED, &mut counters.calls_malformed),
+        ] {
+            *count += u64::from(causes.has(cause));
+        }
+    }
+}
+
+/// Connections that were given up under one name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GivenUp {
+    /// How many.
+    pub connections: u64,
+    /// Their payload, in bytes.
+    pub bytes: u64,
+}
+
+impl GivenUp {
+    /// Adds the counts of another worker.
+    pub const fn add(&mut self, other: &Self) {
+        self.connections += other.connections;
+        self.bytes += other.bytes;
+    }
+}
