@@ -261,8 +261,8 @@ pub const H2_BLOCK_FRAMES_MAX: u32 = 64;
 pub const H2_STREAMS_MAX: usize = 1024;
 /// Streams that ended and of which a late frame is still known for what it is.
 pub const H2_ENDED_STREAMS_KEPT: usize = 64;
-/// Streams that wait for an answer that may be under way although their client reset them: those of a round trip.
-pub const H2_RESET_STREAMS_KEPT: usize = 64;
+/// Streams that wait for what may be under way although one end reset them: those of a round trip.
+pub const H2_RESET_STREAMS_KEPT: usize = 16;
 /// Streams that were reset before they were answered, for each that was not: beyond, it is a flood.
 pub const H2_RESETS_MAX: u64 = 200;
 

@@ -40,8 +40,10 @@ struct Stream {
     response: Half,
     /// When the request ended.
     asked_time: Option<Timestamp>,
-    /// The client wants no answer any more.
-    reset: bool,
+    /// The client reset it.
+    unwanted: bool,
+    /// The server reset it.
+    refused: bool,
     /// Its method makes it a tunnel: what follows the heads is no body (RFC 9113 §8.5).
     tunnel: bool,
 }
@@ -264,30 +266,27 @@ impl Streams {
         }
     }
 
-    /// The server says no more on a stream that it reset. To one that the client reset an answer may be under way, which
-    /// is waited for.
+    /// Who resets a stream says no more on it. What the other end had said by then may be under way, and is waited for:
+    /// an answer to a client that wants none any more, the rest of a request that was answered early (RFC 9113 §8.1).
     fn reset(&mut self, desk: &mut Desk, of_client: bool, id: u32, emit: &mut impl FnMut(Finished<'_>)) {
-        let Ok(at) = self.open.binary_search_by_key(&id, |stream| stream.id) else { return };
-        let Some(stream) = self.open.get_mut(at) else { return };
-        let again = std::mem::replace(&mut stream.reset, true);
-        if of_client && !again {
-            self.resets += u64::from(!stream.response.head);
-            if self.resets > H2_RESETS_MAX && self.resets > self.calls / 2 {
-                self.late.insert(Anomalies::RESET_FLOOD);
-            }
+        let Some(stream) = self.find(id) else { return };
+        let again =
+            std::mem::replace(if of_client { &mut stream.unwanted } else { &mut stream.refused }, true);
+        let flood = of_client && !again && !stream.response.head;
+        self.resets += u64::from(flood);
+        if self.resets > H2_RESETS_MAX && self.resets > self.calls / 2 {
+            self.late.insert(Anomalies::RESET_FLOOD);
         }
-        let told = if of_client { self.oldest_reset() } else { Some(at) };
-        if let Some(stream) = told.and_then(|at| self.open.remove(at)) {
+        self.tell_ended(desk, id, emit);
+        if let Some(stream) = self.oldest_reset().and_then(|at| self.open.remove(at)) {
             self.tell(desk, stream, Causes::STREAM_RESET, emit);
-        } else {
-            self.tell_ended(desk, id, emit);
         }
     }
 
-    /// Too many streams wait although their client reset them: the oldest of them.
+    /// Too many streams wait although they were reset: the oldest of them.
     fn oldest_reset(&self) -> Option<usize> {
-        let waiting = self.open.iter().filter(|stream| stream.reset).count();
-        let oldest = || self.open.iter().position(|stream| stream.reset);
+        let waiting = self.open.iter().filter(|stream| stream.is_reset()).count();
+        let oldest = || self.open.iter().position(Stream::is_reset);
         if waiting > H2_RESET_STREAMS_KEPT { oldest() } else { None }
     }
 
@@ -310,7 +309,7 @@ impl Streams {
         emit: &mut impl FnMut(Finished<'_>),
     ) {
         let [client, server] = self.blind;
-        let cause = if stream.reset { Causes::STREAM_RESET } else { cause };
+        let cause = if stream.is_reset() { Causes::STREAM_RESET } else { cause };
         let unasked = !stream.request.head && stream.response.head;
         let request_cause = if unasked { Causes::EMPTY } else { cause };
         let request = why(&stream.request, client, Causes::GAP_IN_REQUEST, request_cause);
@@ -359,18 +358,31 @@ impl Stream {
     const fn new(id: u32, asked: Box<Asked>) -> Self {
         const UNSEEN: Half =
             Half { head: false, body: false, ended: false, vague: false, hidden: false, body_bytes: 0 };
-        Self { id, asked, request: UNSEEN, response: UNSEEN, asked_time: None, reset: false, tunnel: false }
+        Self {
+            id,
+            asked,
+            request: UNSEEN,
+            response: UNSEEN,
+            asked_time: None,
+            unwanted: false,
+            refused: false,
+            tunnel: false,
+        }
     }
 
     const fn half(&mut self, of_request: bool) -> &mut Half {
         if of_request { &mut self.request } else { &mut self.response }
     }
 
+    const fn is_reset(&self) -> bool {
+        self.unwanted || self.refused
+    }
+
     /// Nothing more is to be waited for. Where the end of a request may be hidden, its answer ends it.
     const fn has_ended(&self, request_pending: bool) -> bool {
         let Half { head, ended, vague, .. } = self.request;
-        let asked = ended || vague || self.reset || !head && !request_pending;
-        self.response.ended && asked
+        let asked = ended || vague || self.unwanted || !head && !request_pending;
+        asked && (self.response.ended || self.refused)
     }
 
     fn fields(&mut self, desk: &Desk, of_request: bool, place: &Place, block: &Block<'_>) {
