@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::Connection;
-use crate::call::{Anomalies, Call, Protocol};
+use crate::call::{Anomalies, Call, HeaderSpan, Protocol};
 use crate::exchange::{Desk, Finished};
 use crate::flow::{Chunk, Data, End, EndReason, Gap, GapCause, Stamp, Start};
 use crate::limits::{BODY_INSPECTED_BYTES_MAX, HEAD_BYTES_MAX, PIPELINE_MAX, VERDICT_BYTES_MAX};
@@ -165,9 +165,12 @@ fn check(finished: &Finished<'_>, ids: &mut HashSet<u128>) {
     assert!(ids.insert(call.id), "a call is told once");
     assert!(call.request.seen || call.response.seen, "something of a call was seen");
     let simple = call.protocol == Protocol::Http09;
-    assert!(call.status.is_some() == call.response.seen || simple, "an answer has a status: {call:?}");
+    // in HTTP/2 it may hang on an entry that was not seen
+    let unknown = call.stream_id.is_some() && call.response.seen && !call.causes.is_empty();
+    assert!(call.status.is_some() == call.response.seen || simple || unknown, "a status: {call:?}");
     let inside = |span: crate::call::Span| span.start <= span.end && span.end as usize <= call.buffer.len();
-    assert!(call.headers.iter().all(|header| inside(header.name) && inside(header.value)));
+    let mut known = call.headers.iter().filter(|header| **header != HeaderSpan::UNKNOWN);
+    assert!(known.all(|header| inside(header.name) && inside(header.value)));
     assert!(call.method.into_iter().chain(call.target).all(inside));
     assert!(call.request.headers.end.max(call.response.headers.end) <= call.headers.len());
     if call.causes.is_empty() {

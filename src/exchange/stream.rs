@@ -436,6 +436,11 @@ impl Stream {
 
     fn body(&mut self, of_request: bool, bytes: &[u8]) -> usize {
         let half = self.half(of_request);
+        if half.ended {
+            // RFC 9113 §5.1: nothing of a stream follows its end
+            self.asked.call.anomalies.insert(Anomalies::UNEXPECTED_BODY);
+            return 0;
+        }
         half.body = true;
         half.body_bytes += bytes.len() as u64;
         if of_request { self.asked.keep_request_body(bytes) } else { self.asked.keep_response_body(bytes) }
@@ -443,6 +448,9 @@ impl Stream {
 
     fn missing(&mut self, of_request: bool, len: Option<u64>, cut: Cut) {
         let half = self.half(of_request);
+        if half.ended {
+            return;
+        }
         half.body = true;
         match len {
             Some(len) => half.body_bytes += len,
