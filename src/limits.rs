@@ -254,6 +254,8 @@ pub const HPACK_TABLE_BYTES_MAX: usize = 64 << 10;
 pub const H2_SEARCH_BYTES_MAX: usize = 64 << 10;
 /// Segments that these bytes may have come in.
 pub const H2_SEARCH_PIECES_MAX: usize = 512;
+/// Places in them that look like the head of a frame and wait for its end: more than a few are bytes that were made to.
+pub const H2_SEARCH_OPEN_MAX: usize = 64;
 /// Frames of one header block. The longest head that is kept needs 16 of the usual size; floods send them without end
 /// (CVE-2024-27316).
 pub const H2_BLOCK_FRAMES_MAX: u32 = 64;

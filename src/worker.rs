@@ -227,7 +227,8 @@ struct Secrets {
 
 /// All of a worker but its flows.
 struct Office {
-    desk: Desk,
+    /// Away while a connection is told something, and made anew if that failed.
+    desk: Option<Box<Desk>>,
     writer: Writer,
     fingerprinter: Fingerprinter,
     duties: Duties,
@@ -254,7 +255,7 @@ impl Worker {
         Self {
             table: Table::new(duties.memory_max),
             office: Office {
-                desk: desk(&duties, &Secrets::default()),
+                desk: None,
                 writer,
                 fingerprinter,
                 duties,
@@ -280,7 +281,7 @@ impl Worker {
     pub fn with_secrets(mut self, keys: Option<Arc<Keys>>, hold_bytes_max: usize, late: bool) -> Self {
         self.office.secrets =
             Secrets { keys, hold: Some(Arc::new(Hold::new(hold_bytes_max))), late, over: false };
-        self.office.desk = desk(&self.office.duties, &self.office.secrets);
+        self.office.desk = None;
         self
     }
 
@@ -407,14 +408,12 @@ impl Worker {
         (&self.office.counters, &self.table.counters)
     }
 
-    /// After a failure on one flow: it is lost, a line that was begun is taken back, and what it had in hand is
-    /// laid out anew.
+    /// After a failure on one flow: it is lost, and a line that was begun is taken back.
     #[cold]
     fn recover(&mut self) {
         self.office.counters.flows_failed += 1;
         let whole = self.office.lines.lines.last().map_or(0, |line| line.range.end);
         self.office.lines.text.truncate(whole);
-        self.office.desk = desk(&self.office.duties, &self.office.secrets);
         self.table.abandon(self.office.clock);
         // what was opened in the piece that failed may not have been counted; the calls in hand are lost
         let open = self.open_calls();
@@ -426,6 +425,16 @@ impl Worker {
 }
 
 impl Office {
+    /// Does something for which the desk is needed beside all else.
+    #[inline]
+    fn with_desk<R>(&mut self, work: impl FnOnce(&mut Self, &mut Desk) -> R) -> R {
+        let mut desk = self.desk.take().unwrap_or_else(|| desk(&self.duties, &self.secrets));
+        let done = work(self, &mut desk);
+        self.counters.calls_opened += desk.take_opened();
+        self.desk = Some(desk);
+        done
+    }
+
     /// Stands for a mistake in the layers above.
     #[cfg(test)]
     fn fail_if_asked(&self, key: &FlowKey, chunk: &Chunk<'_>) {
@@ -524,15 +533,14 @@ impl Host for Office {
 
     #[inline]
     fn chunk(&mut self, key: &FlowKey, beside: &mut Beside, direction: Direction, chunk: Chunk<'_>) {
-        let mut desk = std::mem::take(&mut self.desk);
         let Beside { connection, memo, .. } = beside;
-        #[cfg(test)]
-        self.fail_if_asked(key, &chunk);
-        connection.chunk(key, &mut desk, direction, chunk, &mut |mut finished| {
-            self.tell_call(key, memo, &mut finished);
+        self.with_desk(|office, desk| {
+            #[cfg(test)]
+            office.fail_if_asked(key, &chunk);
+            connection.chunk(key, desk, direction, chunk, &mut |mut finished| {
+                office.tell_call(key, memo, &mut finished);
+            });
         });
-        self.counters.calls_opened += desk.take_opened();
-        self.desk = desk;
         if beside.waits.is_empty() {
             self.note_waiting(key, beside);
         }
@@ -553,8 +561,8 @@ impl Host for Office {
     }
 }
 
-fn desk(duties: &Duties, secrets: &Secrets) -> Desk {
-    let mut desk = Desk::new(if duties.analysis { Some(wants_body) } else { None });
+fn desk(duties: &Duties, secrets: &Secrets) -> Box<Desk> {
+    let mut desk = Box::new(Desk::new(if duties.analysis { Some(wants_body) } else { None }));
     (desk.tls.keys, desk.tls.hold) = (secrets.keys.clone(), secrets.hold.clone());
     desk.tls.late = secrets.late;
     desk

@@ -32,6 +32,10 @@ counters! {
         calls_connection_closed,
         /// Calls whose framing is broken.
         calls_malformed,
+        /// Calls told as partial with fields that hang on an HPACK entry that was not seen.
+        calls_hpack_unknown,
+        /// Calls told as partial because one end reset their stream.
+        calls_stream_reset,
         /// Calls that were in hand on a flow that the sensor failed on.
         calls_failed,
         /// Lines that were handed to the merge.
@@ -63,6 +67,8 @@ impl Counters {
             (Causes::STILL_OPEN, &mut counters.calls_still_open),
             (Causes::CONNECTION_CLOSED, &mut counters.calls_connection_closed),
             (Causes::MALFORMED, &mut counters.calls_malformed),
+            (Causes::HPACK_UNKNOWN, &mut counters.calls_hpack_unknown),
+            (Causes::STREAM_RESET, &mut counters.calls_stream_reset),
         ] {
             *count += u64::from(causes.has(cause));
         }
@@ -83,5 +89,25 @@ impl GivenUp {
     pub const fn add(&mut self, other: &Self) {
         self.connections += other.connections;
         self.bytes += other.bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_has_its_counter() {
+        for name in Causes::all_names() {
+            let mut counters = Counters::default();
+            counters.call(Causes::named(name).unwrap());
+            let mut counted = Vec::new();
+            counters.each(|name, count| {
+                if count > 0 {
+                    counted.push(name.to_owned());
+                }
+            });
+            assert_eq!(counted, ["calls_partial".to_owned(), format!("calls_{name}")]);
+        }
     }
 }

@@ -56,16 +56,20 @@ impl Worker {
 
     /// Sessions that connections of this worker made known since this was last asked.
     pub fn take_learned(&mut self) -> Keys {
-        std::mem::take(&mut self.office.desk.tls.learned)
+        self.office.desk.as_mut().map(|desk| std::mem::take(&mut desk.tls.learned)).unwrap_or_default()
     }
 
     fn take_secrets(&mut self, given: &Given) {
         let office = &mut self.office;
         let mut keys = office.secrets.keys.take().unwrap_or_default();
         // the desk holds the other copy
-        office.desk.tls.keys = None;
+        if let Some(desk) = &mut office.desk {
+            desk.tls.keys = None;
+        }
         std::sync::Arc::make_mut(&mut keys).merge(&given.keys);
-        office.desk.tls.keys = Some(std::sync::Arc::clone(&keys));
+        if let Some(desk) = &mut office.desk {
+            desk.tls.keys = Some(std::sync::Arc::clone(&keys));
+        }
         office.secrets.keys = Some(keys);
         let index =
             if (office.clock, office.ordinal) == (given.clock, given.ordinal) { office.index } else { 0 };
@@ -138,22 +142,20 @@ impl Office {
     }
 
     fn retry(&mut self, key: &FlowKey, beside: &mut Beside) {
-        let mut desk = std::mem::take(&mut self.desk);
         let Beside { connection, memo, .. } = beside;
-        connection.retry(key, &mut desk, &mut |mut finished| self.tell_call(key, memo, &mut finished));
-        self.counters.calls_opened += desk.take_opened();
-        self.desk = desk;
+        self.with_desk(|office, desk| {
+            connection.retry(key, desk, &mut |mut finished| office.tell_call(key, memo, &mut finished));
+        });
     }
 
     /// Tells what is left to tell of a connection.
     pub(super) fn finish(&mut self, key: &FlowKey, beside: &mut Beside, reason: EndReason) {
-        let mut desk = std::mem::take(&mut self.desk);
         let Beside { connection, memo, .. } = beside;
-        let told = connection.close(key, &mut desk, reason, &mut |mut finished| {
-            self.tell_call(key, memo, &mut finished);
+        let told = self.with_desk(|office, desk| {
+            connection.close(key, desk, reason, &mut |mut finished| {
+                office.tell_call(key, memo, &mut finished);
+            })
         });
-        self.counters.calls_opened += desk.take_opened();
-        self.desk = desk;
         if let Some(told) = told {
             self.tell_connection(key, &told);
         }

@@ -8,7 +8,7 @@ use memchr::memchr;
 
 use super::frame::{HEAD_BYTES, Header, PAYLOAD_BYTES_DEFAULT};
 use crate::flow::Data;
-use crate::limits::{H2_SEARCH_BYTES_MAX, H2_SEARCH_PIECES_MAX};
+use crate::limits::{H2_SEARCH_BYTES_MAX, H2_SEARCH_OPEN_MAX, H2_SEARCH_PIECES_MAX};
 
 /// Bytes in which no frame was found yet.
 #[derive(Debug, Default)]
@@ -16,8 +16,10 @@ pub struct Search {
     bytes: Vec<u8>,
     /// Where each piece begins in `bytes`, and where it came from.
     pieces: Vec<(usize, Data<'static>)>,
-    /// No frame begins before this place.
-    from: usize,
+    /// Places at which a frame may begin, as far as its bytes are there.
+    open: Vec<usize>,
+    /// Everything before this place was looked at.
+    looked: usize,
     /// The longest payload that its sender is known to be allowed.
     payload_max: u32,
 }
@@ -49,13 +51,16 @@ impl Search {
     pub fn gap(&mut self) {
         self.bytes.clear();
         self.pieces.clear();
-        self.from = 0;
+        self.open.clear();
+        self.looked = 0;
     }
 
     /// Bytes of memory beside the struct itself.
     #[must_use]
     pub const fn memory(&self) -> usize {
-        self.bytes.capacity() + self.pieces.capacity() * size_of::<(usize, Data<'static>)>()
+        self.bytes.capacity()
+            + self.pieces.capacity() * size_of::<(usize, Data<'static>)>()
+            + self.open.capacity() * size_of::<usize>()
     }
 
     /// Nothing is kept.
@@ -64,38 +69,56 @@ impl Search {
         self.bytes.is_empty()
     }
 
-    /// Where a frame begins, if that is certain by now.
+    /// Where a frame begins, if that is certain by now. Each place is looked at once, but those that wait for bytes.
     pub fn find(&mut self) -> Option<usize> {
-        // the first byte of a length that is believed here is zero
-        let mut open = None;
-        let mut at = self.from;
-        while let Some(zero) = memchr(0, self.bytes.get(at..).unwrap_or_default()) {
-            at += zero;
-            match self.chain(at) {
-                Chain::Confirmed => return Some(at),
-                Chain::Open => open = open.or(Some(at)),
-                Chain::Broken => {}
+        let mut open = std::mem::take(&mut self.open);
+        let mut found = None;
+        open.retain(|at| match self.chain(*at) {
+            Chain::Confirmed => {
+                found = found.or(Some(*at));
+                true
             }
-            at += 1;
+            Chain::Open => true,
+            Chain::Broken => false,
+        });
+        self.open = open;
+        // the first byte of a length that is believed here is zero
+        while found.is_none()
+            && let Some(zero) = memchr(0, self.bytes.get(self.looked..).unwrap_or_default())
+        {
+            let at = self.looked + zero;
+            self.looked = at + 1;
+            match self.chain(at) {
+                Chain::Broken => {}
+                Chain::Open => self.open.push(at),
+                Chain::Confirmed => {
+                    self.open.push(at);
+                    found = Some(at);
+                }
+            }
         }
-        self.from = open.unwrap_or(self.bytes.len());
-        self.forget_oldest();
-        None
+        if found.is_none() {
+            self.looked = self.bytes.len();
+            self.forget_oldest();
+        }
+        found
     }
 
     /// Where a frame begins, if nothing more comes: one that ends exactly where all ends is believed too.
     pub fn find_last(&mut self) -> Option<usize> {
-        (self.from..self.bytes.len()).find(|at| {
+        let ends_here = |at: &usize| {
             self.header(*at)
                 .is_some_and(|header| at + HEAD_BYTES + header.length as usize == self.bytes.len())
-        })
+        };
+        self.open.iter().copied().find(ends_here)
     }
 
     /// The pieces from that place on, as they came, and empties the search.
     pub fn take(&mut self, at: usize) -> Held {
         let held =
             Held { bytes: std::mem::take(&mut self.bytes), pieces: std::mem::take(&mut self.pieces), at };
-        self.from = 0;
+        self.open.clear();
+        self.looked = 0;
         held
     }
 
@@ -119,23 +142,25 @@ impl Search {
         header.is_plausible(bytes, self.payload_max).then_some(header)
     }
 
-    /// No more is kept than the longest frame needs.
+    /// No more is kept than the longest frame needs, from the first place on at which one may begin.
     fn forget_oldest(&mut self) {
         const CLEARED_AT_ONCE: usize = 4096;
         let most = (self.payload_max as usize + 2 * HEAD_BYTES).min(H2_SEARCH_BYTES_MAX);
-        if self.bytes.len() - self.from > 2 * most {
-            self.from = self.bytes.len() - most;
-        }
+        let mut least = if self.bytes.len() > 2 * most { self.bytes.len() - most } else { 0 };
         if self.pieces.len() > H2_SEARCH_PIECES_MAX {
-            let half = self.pieces.get(H2_SEARCH_PIECES_MAX / 2).map_or(0, |(start, _)| *start);
-            self.from = self.from.max(half);
+            least = least.max(self.pieces.get(H2_SEARCH_PIECES_MAX / 2).map_or(0, |(start, _)| *start));
         }
-        let dropped = self.from;
-        if dropped < CLEARED_AT_ONCE.min(self.bytes.len()) && self.pieces.len() <= H2_SEARCH_PIECES_MAX {
+        if self.open.len() > H2_SEARCH_OPEN_MAX {
+            least = least.max(self.open.get(H2_SEARCH_OPEN_MAX / 2).copied().unwrap_or(0));
+        }
+        self.open.retain(|at| *at >= least);
+        let dropped = self.open.first().copied().unwrap_or(self.bytes.len());
+        if dropped < CLEARED_AT_ONCE.min(self.bytes.len()) && least == 0 {
             return;
         }
-        self.from = 0;
         self.bytes.drain(..dropped);
+        self.looked -= dropped;
+        self.open.iter_mut().for_each(|at| *at -= dropped);
         let first = self.pieces.iter().rposition(|(start, _)| *start <= dropped).unwrap_or(0);
         self.pieces.drain(..if self.bytes.is_empty() { self.pieces.len() } else { first });
         for (start, place) in &mut self.pieces {
