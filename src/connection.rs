@@ -81,14 +81,19 @@ impl Connection {
         let (head, tail) = bytes.split_at_mut(41);
         head.copy_from_slice(&key.to_bytes());
         tail.copy_from_slice(&stamp.time.as_nanos().to_be_bytes());
+        Self::blank(xxh3_128(&bytes), interface, stamp.time)
+    }
+
+    /// One of which nothing was seen.
+    fn blank(id: u128, interface: u32, first: Timestamp) -> Self {
         Self {
-            id: xxh3_128(&bytes),
+            id,
             interface,
             stage: Stage::Looking(Look::default()),
             opener: None,
             client: None,
-            first: stamp.time,
-            last: stamp.time,
+            first,
+            last: first,
             packets: [0; 2],
             bytes: [0; 2],
             calls: 0,

@@ -192,6 +192,8 @@ pub const CERTIFICATE_NAMES_MAX: usize = 16;
 pub const KEYS_MAX: usize = 1 << 20;
 /// The longest line of a key log: label, client random and the longest secret have 203 bytes.
 pub const KEYLOG_LINE_BYTES_MAX: usize = 1024;
+/// Looks that a key log without a name is kept, five seconds: its writer may still have it open after a rotation.
+pub const KEYLOG_NAMELESS_LOOKS_MAX: u32 = 50;
 /// Sequence numbers that are tried on what may be the first record behind a hole. A window of 4 MiB holds 256 records of
 /// full size; short ones are lost in smaller numbers.
 pub const SEQUENCE_TRIES_MAX: u64 = 1024;

@@ -210,8 +210,7 @@ impl Tls {
     /// Why it was not decrypted, if something of it would have been.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
-        let waits = self.sides.iter().any(|side| side.waits == Some(Wait::Secrets));
-        self.failure.or(waits.then_some(Reason::NoKey))
+        self.failure.or(self.waits().then_some(Reason::NoKey))
     }
 
     /// Bytes of memory beside the struct itself.
@@ -227,8 +226,7 @@ impl Tls {
     /// The names by which its secret would come, while it waits for it: its client random, the sessions that it resumes.
     #[must_use]
     pub fn wanted(&self) -> Vec<[u8; 32]> {
-        let waits = self.sides.iter().any(|side| side.waits == Some(Wait::Secrets));
-        match self.hello.as_ref().filter(|_| waits && self.failure.is_none()) {
+        match self.hello.as_ref().filter(|_| self.waits()) {
             None => Vec::new(),
             Some(hello) if self.may_resume() => [&[hello.random], &self.resumed[..]].concat(),
             Some(hello) => vec![hello.random],

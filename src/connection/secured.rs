@@ -1,8 +1,7 @@
 //! TLS on a connection, and the connection inside it, which is looked at afresh.
 
-use super::look::Look;
 use super::{Connection, Stage};
-use crate::call::{Anomalies, Causes};
+use crate::call::Causes;
 use crate::exchange::{Desk, Finished};
 use crate::flow::Chunk;
 use crate::limits::TUNNELS_MAX;
@@ -56,19 +55,10 @@ impl Connection {
             return;
         }
         let inner = Self {
-            id: self.id,
-            interface: self.interface,
-            stage: Stage::Looking(Look::default()),
             opener: self.opener,
-            client: None,
-            first: self.first,
             last: self.last,
-            packets: [0; 2],
-            bytes: [0; 2],
-            calls: 0,
             tunnels: self.tunnels + 1,
-            anomalies: Anomalies::EMPTY,
-            tls: None,
+            ..Self::blank(self.id, self.interface, self.first)
         };
         self.stage = Stage::Tls(Box::new(Secured { tls: Tls::new(client, self.opener), inner }));
     }

@@ -187,15 +187,14 @@ impl Streams {
         emit: &mut impl FnMut(Finished<'_>),
     ) {
         let of_request = of_client || block.promise;
-        let Some(mut stream) = self.take(context, desk, of_client, event) else { return };
-        let before = head_memory(&stream.asked.call) + stream.asked.kept_bytes;
+        let Some(stream) = self.find_or_open(context, desk, of_client, event) else { return };
+        let before = head_memory(&stream.asked.call);
         stream.fields(desk, of_request, &event.place, block);
         if block.promise {
             stream.end(true, Some(event.place.time));
         }
-        self.held_bytes += head_memory(&stream.asked.call) + stream.asked.kept_bytes - before;
-        let at = self.open.partition_point(|other| other.id < stream.id);
-        self.open.insert(at, stream);
+        let grown = head_memory(&stream.asked.call) - before;
+        self.held_bytes += grown;
         if self.open.len() > H2_STREAMS_MAX
             && let Some(oldest) = self.open.pop_front()
         {
@@ -204,24 +203,26 @@ impl Streams {
     }
 
     /// The stream of a header block, out of those that are open or new.
-    fn take(
+    fn find_or_open(
         &mut self,
         context: &Context,
         desk: &mut Desk,
         of_client: bool,
         event: &Event<'_>,
-    ) -> Option<Stream> {
+    ) -> Option<&mut Stream> {
         if event.stream == 0 || self.ended.contains(&event.stream) {
             return None;
         }
-        if let Ok(at) = self.open.binary_search_by_key(&event.stream, |stream| stream.id) {
-            return self.open.remove(at);
-        }
-        let direction = if of_client { context.client } else { context.client.reverse() };
-        let mut asked = desk.take(context, &event.place, direction, Some(event.stream));
-        asked.call.protocol = Protocol::H2;
-        asked.call.anomalies = std::mem::take(&mut self.late);
-        Some(Stream::new(event.stream, asked))
+        let found = self.open.binary_search_by_key(&event.stream, |stream| stream.id);
+        let at = found.unwrap_or_else(|at| {
+            let direction = if of_client { context.client } else { context.client.reverse() };
+            let mut asked = desk.take(context, &event.place, direction, Some(event.stream));
+            asked.call.protocol = Protocol::H2;
+            asked.call.anomalies = std::mem::take(&mut self.late);
+            self.open.insert(at, Stream::new(event.stream, asked));
+            at
+        });
+        self.open.get_mut(at)
     }
 
     fn find(&mut self, id: u32) -> Option<&mut Stream> {

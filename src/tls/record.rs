@@ -206,7 +206,7 @@ impl Reader {
                 self.search_all(take);
                 let pending = if self.is_lost() { self.drop_pending() } else { 0 };
                 if self.is_lost() {
-                    self.state = State::Lost { passed: passed + pending + gap.len };
+                    self.state = State::Lost { passed: (passed + pending).saturating_add(gap.len) };
                     return None;
                 }
                 // it was found just before

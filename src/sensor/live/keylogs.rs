@@ -12,6 +12,7 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use zeroize::Zeroizing;
 
+use crate::limits::{KEYLOG_LINE_BYTES_MAX, KEYLOG_NAMELESS_LOOKS_MAX};
 use crate::sensor::pipeline::stopped;
 use crate::sensor::secrets::{files, take, warn_of_readers};
 use crate::tls::Keys;
@@ -20,10 +21,6 @@ use crate::tls::Keys;
 const PAUSE: Duration = Duration::from_millis(100);
 /// Bytes read at once.
 const PIECE_BYTES: usize = 64 << 10;
-/// The longest beginning of a line that is kept until the rest comes.
-const PARTIAL_BYTES_MAX: usize = 4 << 10;
-/// Looks that a file without a name is kept: its writer may still have it open after a rotation.
-const NAMELESS_LOOKS: u32 = 50;
 
 /// The key logs of a run.
 pub(super) struct Follower {
@@ -74,7 +71,7 @@ impl Follower {
         for followed in self.files.values_mut() {
             followed.take(&mut keys);
         }
-        self.files.retain(|_, followed| followed.nameless < NAMELESS_LOOKS);
+        self.files.retain(|_, followed| followed.nameless < KEYLOG_NAMELESS_LOOKS_MAX);
         (!keys.is_empty()).then_some(keys)
     }
 
@@ -117,7 +114,7 @@ impl Followed {
                 take(keys, self.partial.get(..whole - 1).unwrap_or_default(), &self.name);
                 self.partial.drain(..whole);
             }
-            if self.partial.len() > PARTIAL_BYTES_MAX {
+            if self.partial.len() > KEYLOG_LINE_BYTES_MAX {
                 self.partial.clear();
             }
         }

@@ -17,8 +17,6 @@ pub struct Fields {
     pub authority: Option<Span>,
     /// `:scheme`
     pub scheme: Option<Span>,
-    /// `:protocol` (RFC 8441 §4).
-    pub protocol: Option<Span>,
     /// `:status`
     pub status: Option<u16>,
     /// A pseudo-header field stands in it.
@@ -121,20 +119,19 @@ impl Fields {
         }
         let mut known = true;
         let twice = match name.of(&self.text) {
-            b":method" => self.method.replace(value).map(|first| self.method = Some(first)).is_some(),
-            b":path" => self.path.replace(value).map(|first| self.path = Some(first)).is_some(),
-            b":authority" => {
-                self.authority.replace(value).map(|first| self.authority = Some(first)).is_some()
-            }
-            b":scheme" => self.scheme.replace(value).map(|first| self.scheme = Some(first)).is_some(),
-            b":protocol" => self.protocol.replace(value).map(|first| self.protocol = Some(first)).is_some(),
-            b":status" => {
-                let status = status(value.of(&self.text));
-                known = status.is_some();
-                let twice = self.status.is_some();
-                self.status = self.status.or(status);
-                twice
-            }
+            b":method" => again(&mut self.method, value),
+            b":path" => again(&mut self.path, value),
+            b":authority" => again(&mut self.authority, value),
+            b":scheme" => again(&mut self.scheme, value),
+            // RFC 8441 §4
+            b":protocol" => false,
+            b":status" => match status(value.of(&self.text)) {
+                Some(status) => again(&mut self.status, status),
+                None => {
+                    known = false;
+                    self.status.is_some()
+                }
+            },
             _ => {
                 known = false;
                 false
@@ -145,6 +142,13 @@ impl Fields {
         }
         self.has_pseudo |= known;
     }
+}
+
+/// Keeps the first value; whether there was one.
+fn again<T>(slot: &mut Option<T>, value: T) -> bool {
+    let again = slot.is_some();
+    slot.get_or_insert(value);
+    again
 }
 
 /// Three digits (RFC 9110 §15).
