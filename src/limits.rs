@@ -267,7 +267,7 @@ pub const H2_STREAMS_MAX: usize = 1024;
 pub const H2_ENDED_STREAMS_KEPT: usize = 64;
 /// Streams that wait for what may be under way although one end reset them: those of a round trip.
 pub const H2_RESET_STREAMS_KEPT: usize = 16;
-/// Streams that were reset before they were answered, for each that was not: beyond, it is a flood.
+/// Streams that their client reset before they were answered. More of them, and more than half of all, are a flood.
 pub const H2_RESETS_MAX: u64 = 200;
 
 /// Requests that wait for their answers on one connection; browsers pipelined 8, load generators 100.
