@@ -21,8 +21,8 @@ pub struct Typed {
 
 const LONG_ABOUT: &str = "\
 A passive network sensor for API traffic. It reads capture files or listens on a mirror port, reassembles TCP, \
-parses HTTP/1.x and turns every API call into one record; from the calls it builds the inventory of the APIs that \
-really exist and reports leaks. It never sends a packet.";
+decrypts TLS with keys it is given, parses HTTP/1.x, HTTP/2 and gRPC, and turns every API call into one record; from \
+the calls it builds the inventory of the APIs that really exist and reports leaks. It never sends a packet.";
 
 const EXAMPLES: &str = "\
 Examples:
