@@ -406,7 +406,11 @@ impl Stream {
             return;
         }
         half.head = place.in_sequence || fields.has_pseudo;
-        let message = copy_fields(call, fields, cut, bytes.filter(|_| half.head));
+        if cut.is_none() && fields.unknown == 0 && !is_head(fields, of_request) {
+            call.anomalies.insert(Anomalies::INVALID_START_LINE);
+            call.causes.insert(Causes::MALFORMED);
+        }
+        let message = copy_fields(call, of_request, block, bytes.filter(|_| half.head));
         if of_request {
             call.request = message;
             self.asked.request_body = desk.wants(&self.asked.call, &self.asked.call.request);
@@ -483,7 +487,8 @@ impl Stream {
 }
 
 /// Copies a header block behind what the buffer holds, and its spans with it.
-fn copy_fields(call: &mut Call, fields: &Fields, cut: Option<Cut>, bytes: Option<u64>) -> Message {
+fn copy_fields(call: &mut Call, of_request: bool, block: &Block<'_>, bytes: Option<u64>) -> Message {
+    let Block { fields, cut, .. } = *block;
     let (by, first) = (call.buffer.len() as u32, call.headers.len());
     call.buffer.extend_from_slice(fields.text());
     call.headers.extend(
@@ -493,10 +498,10 @@ fn copy_fields(call: &mut Call, fields: &Fields, cut: Option<Cut>, bytes: Option
             .map(|header| HeaderSpan { name: header.name.shifted(by), value: header.value.shifted(by) }),
     );
     let shifted = |span: Option<crate::call::Span>| span.map(|span| span.shifted(by));
-    if fields.status.is_none() {
-        call.method = call.method.or(shifted(fields.method));
-        call.target = call.target.or(shifted(fields.path));
-        call.authority = call.authority.or(shifted(fields.authority));
+    if of_request {
+        call.method = shifted(fields.method);
+        call.target = shifted(fields.path);
+        call.authority = shifted(fields.authority);
     }
     Message {
         seen: true,
@@ -507,6 +512,15 @@ fn copy_fields(call: &mut Call, fields: &Fields, cut: Option<Cut>, bytes: Option
         body_bytes: None,
         facts: None,
     }
+}
+
+/// The pseudo-header fields are those that a request, or an answer, has to have (RFC 9113 §8.3.1, §8.3.2, §8.5).
+fn is_head(fields: &Fields, of_request: bool) -> bool {
+    if !of_request {
+        return fields.status.is_some();
+    }
+    let is_connect = || fields.method.is_some_and(|method| method.of(fields.text()) == b"CONNECT");
+    fields.status.is_none() && fields.method.is_some() && (fields.path.is_some() || is_connect())
 }
 
 /// `grpc-status` in trailers, or in a head that is both (gRPC over HTTP/2, Trailers-Only).
