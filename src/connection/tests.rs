@@ -7,6 +7,7 @@ mod looks;
 mod memory;
 mod pairing;
 mod splits;
+mod streams;
 mod switches;
 
 use std::net::SocketAddr;

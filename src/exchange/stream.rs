@@ -40,6 +40,8 @@ struct Stream {
     response: Half,
     /// When the request ended.
     asked_time: Option<Timestamp>,
+    /// When the answer began and ended, for a request that is found behind a hole when its answer was seen.
+    answered: [Option<Timestamp>; 2],
     /// The client reset it.
     unwanted: bool,
     /// The server reset it.
@@ -323,7 +325,8 @@ impl Streams {
         self.calls += 1;
         let mut asked = stream.asked;
         self.held_bytes = self.held_bytes.saturating_sub(asked.kept_bytes + head_memory(&asked.call));
-        let whole = |half: &Half, body: Option<Vec<u8>>| body.filter(|_| half.is_whole());
+        let tunnel = stream.tunnel;
+        let whole = |half: &Half, body: Option<Vec<u8>>| body.filter(|_| half.is_whole() && !tunnel);
         let request_body = whole(&stream.request, asked.request_body.take());
         let response_body = whole(&stream.response, asked.response_body.take());
         emit(Finished {
@@ -365,6 +368,7 @@ impl Stream {
             request: UNSEEN,
             response: UNSEEN,
             asked_time: None,
+            answered: [None; 2],
             unwanted: false,
             refused: false,
             tunnel: false,
@@ -388,8 +392,14 @@ impl Stream {
 
     fn fields(&mut self, desk: &Desk, of_request: bool, place: &Place, block: &Block<'_>) {
         let Block { fields, cut, bytes, .. } = *block;
+        let has_ended = self.half(of_request).ended;
         let call = &mut self.asked.call;
         call.anomalies.insert(fields.anomalies);
+        if has_ended {
+            // RFC 9113 §5.1: nothing of a stream follows its end
+            call.anomalies.insert(Anomalies::INVALID_FRAME);
+            return;
+        }
         if fields.unknown > 0 {
             call.causes.insert(Causes::HPACK_UNKNOWN);
         }
@@ -406,17 +416,24 @@ impl Stream {
             return;
         }
         half.head = place.in_sequence || fields.has_pseudo;
-        if cut.is_none() && fields.unknown == 0 && !is_head(fields, of_request) {
+        if half.head && cut.is_none() && fields.unknown == 0 && !is_head(fields, of_request) {
             call.anomalies.insert(Anomalies::INVALID_START_LINE);
             call.causes.insert(Causes::MALFORMED);
         }
         let message = copy_fields(call, of_request, block, bytes.filter(|_| half.head));
+        // what came before its head is counted, but was not kept
+        let is_kept = !half.body;
         if of_request {
+            if call.response.seen {
+                call.time = place.time;
+            }
             call.request = message;
-            self.asked.request_body = desk.wants(&self.asked.call, &self.asked.call.request);
+            let wanted = desk.wants(&self.asked.call, &self.asked.call.request);
+            self.asked.request_body = wanted.filter(|_| is_kept);
         } else {
             self.answer(place, fields.status, message);
-            self.asked.response_body = desk.wants(&self.asked.call, &self.asked.call.response);
+            let wanted = desk.wants(&self.asked.call, &self.asked.call.response);
+            self.asked.response_body = wanted.filter(|_| is_kept);
         }
         let call = &mut self.asked.call;
         if of_request {
@@ -430,6 +447,7 @@ impl Stream {
     fn answer(&mut self, place: &Place, status: Option<u16>, message: Message) {
         let call = &mut self.asked.call;
         (call.response, call.status) = (message, status);
+        self.answered = [Some(place.time), None];
         if call.request.seen {
             call.ttfb_ns = if self.request.ended {
                 self.asked_time.map(|asked| place.time.since(asked))
@@ -477,8 +495,13 @@ impl Stream {
         if of_request {
             call.request.body_bytes = body_bytes;
             self.asked_time = time;
+            if let [Some(began), ended] = self.answered {
+                call.ttfb_ns = call.ttfb_ns.or(time.map(|time| began.since(time)));
+                call.duration_ns = call.duration_ns.or(ended.map(|ended| ended.since(call.time)));
+            }
         } else {
             call.response.body_bytes = body_bytes;
+            self.answered = [self.answered[0], time];
             if call.request.seen {
                 call.duration_ns = time.map(|time| time.since(call.time));
             }

@@ -1,0 +1,197 @@
+//! What HTTP/2 says of a stream beside the plain call: frames that do not belong, resets, tunnels, floods.
+
+use super::*;
+use crate::call::{Anomalies, Causes};
+use crate::http::h2::frame::{PREFACE, flag, kind};
+use crate::limits::{H2_RESETS_MAX, H2_STREAMS_MAX};
+
+const GET: &[u8] = &[0x82, 0x86, 0x84];
+/// `:status: 200`
+const OK: &[u8] = &[0x88];
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&len[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+fn head(stream: u32, end: bool, block: &[u8]) -> Vec<u8> {
+    frame(kind::HEADERS, flag::END_HEADERS | if end { flag::END_STREAM } else { 0 }, stream, block)
+}
+
+fn data(stream: u32, end: bool, bytes: &[u8]) -> Vec<u8> {
+    frame(kind::DATA, if end { flag::END_STREAM } else { 0 }, stream, bytes)
+}
+
+fn reset(stream: u32) -> Vec<u8> {
+    frame(kind::RST_STREAM, 0, stream, &8u32.to_be_bytes())
+}
+
+/// Plays frames, by turns, after both ends have begun the connection. `>` the client, `<` the server.
+fn say(turns: &[(char, Vec<u8>)]) -> Vec<Told> {
+    let settings = frame(kind::SETTINGS, 0, 0, &[]);
+    let begin = [('>', [PREFACE.as_slice(), &settings].concat()), ('<', settings)];
+    let mut at = [0; 2];
+    let parts: Vec<Part> = begin
+        .iter()
+        .chain(turns)
+        .enumerate()
+        .map(|(turn, (who, bytes))| {
+            let direction = if *who == '>' { Direction::Up } else { Direction::Down };
+            let from = &mut at[direction.index()];
+            let part = Part { direction, at: *from, what: Ok(bytes.clone()), turn };
+            *from += part.len();
+            part
+        })
+        .collect();
+    play(&parts, Setting::default()).0
+}
+
+fn one(turns: &[(char, Vec<u8>)]) -> Told {
+    let mut told = say(turns);
+    assert_eq!(told.len(), 1, "{told:?}");
+    told.remove(0)
+}
+
+#[test]
+fn a_head_has_the_pseudo_headers_that_it_must_have() {
+    let method = [0x82];
+    let connect = [&[0x02, 7][..], b"CONNECT", &[0x01, 1, b'a']].concat();
+    for (ask, answer, right) in [
+        (GET, OK, true),
+        (&connect, OK, true),
+        (GET, GET, false),
+        (GET, &[0x87], false),
+        (&method, OK, false),
+        (&[0x84], OK, false),
+        (OK, OK, false),
+    ] {
+        let call = one(&[('>', head(1, true, ask)), ('<', head(1, true, answer))]).call;
+        let malformed =
+            (call.causes.has(Causes::MALFORMED), call.anomalies.has(Anomalies::INVALID_START_LINE));
+        assert_eq!(malformed, (!right, !right), "{ask:x?} {answer:x?}");
+        let method = call.method.map(|span| span.of(&call.buffer).to_vec());
+        let of_request = ask[0] == 0x82 || ask[0] == 0x02;
+        assert_eq!(method.is_some(), of_request, "an answer gives no method: {call:?}");
+    }
+}
+
+#[test]
+fn what_follows_the_end_of_a_stream_changes_nothing() {
+    let told = one(&[
+        ('>', head(1, false, GET)),
+        ('>', data(1, true, b"abc")),
+        ('>', data(1, true, b"def")),
+        ('>', head(1, true, &[0x83, 0x86, 0x85])),
+        ('<', head(1, true, OK)),
+        ('<', head(1, true, &[0x8d])),
+    ]);
+    assert_eq!(told.call.request.body_bytes, Some(3));
+    assert_eq!(told.request_body.as_deref(), Some(b"abc".as_slice()));
+    assert_eq!((told.call.status, told.target().as_deref()), (Some(200), Some("/")));
+    assert!(
+        told.call.anomalies.has(Anomalies::UNEXPECTED_BODY)
+            && told.call.anomalies.has(Anomalies::INVALID_FRAME)
+    );
+}
+
+#[test]
+fn a_body_before_its_head_is_not_handed_on() {
+    let told = one(&[
+        ('>', head(1, true, GET)),
+        ('<', data(1, false, b"early")),
+        ('<', head(1, false, OK)),
+        ('<', data(1, true, b"rest")),
+    ]);
+    assert_eq!((told.call.status, told.response_body), (Some(200), None));
+}
+
+#[test]
+fn what_goes_through_a_tunnel_is_no_body() {
+    let connect = [&[0x02, 7][..], b"CONNECT", &[0x01, 1, b'a']].concat();
+    let told = one(&[
+        ('>', head(1, false, &connect)),
+        ('<', head(1, false, OK)),
+        ('>', data(1, true, b"hello")),
+        ('<', data(1, true, b"world")),
+    ]);
+    assert!(told.call.causes.is_empty());
+    assert_eq!((told.call.request.body_bytes, told.call.response.body_bytes), (None, None));
+    assert_eq!((told.request_body, told.response_body), (None, None));
+}
+
+#[test]
+fn an_answer_that_crosses_the_reset_of_its_client_is_its_answer() {
+    let turns = [('>', head(1, true, GET)), ('>', reset(1)), ('<', head(1, true, OK))];
+    assert_eq!(one(&turns).call.status, Some(200));
+    assert!(one(&turns).call.causes.is_empty());
+    let call = one(&turns[..2]).call;
+    assert_eq!((call.status, call.causes.has(Causes::STREAM_RESET)), (None, true));
+}
+
+#[test]
+fn early_refusal_waits_for_the_rest_of_the_request() {
+    let told = one(&[
+        ('>', head(1, false, GET)),
+        ('<', head(1, true, OK)),
+        ('<', reset(1)),
+        ('>', data(1, true, b"under way")),
+    ]);
+    assert_eq!((told.call.request.body_bytes, told.call.status), (Some(9), Some(200)));
+    assert!(told.call.causes.is_empty());
+}
+
+#[test]
+fn many_resets_are_a_flood_and_few_are_none() {
+    for (resets, flood) in [(20, false), (3 * u32::try_from(H2_RESETS_MAX).unwrap(), true)] {
+        let mut turns = Vec::new();
+        for stream in (1..2 * resets).step_by(2) {
+            turns.extend([('>', head(stream, true, GET)), ('>', reset(stream))]);
+        }
+        let told = say(&turns);
+        assert_eq!(told.len(), resets as usize);
+        assert!(told.iter().all(|one| one.call.causes.has(Causes::STREAM_RESET)));
+        let named = told.iter().any(|one| one.call.anomalies.has(Anomalies::RESET_FLOOD));
+        assert_eq!(named, flood, "{resets} resets");
+    }
+}
+
+#[test]
+fn streams_beyond_the_bound_are_told_as_evicted() {
+    let asked = H2_STREAMS_MAX + 10;
+    let turns: Vec<_> = (0..asked).map(|at| ('>', head(2 * at as u32 + 1, true, GET))).collect();
+    let told = say(&turns);
+    assert_eq!(told.len(), asked);
+    let evicted = told.iter().filter(|one| one.call.causes.has(Causes::EVICTED));
+    assert_eq!(
+        evicted.map(|one| one.call.stream_id.unwrap()).collect::<Vec<_>>(),
+        (0..10).map(|at| 2 * at + 1).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_request_found_behind_a_hole_takes_its_times_from_itself() {
+    // the place where frames go on is certain only when the frame behind it is there
+    let settings = frame(kind::SETTINGS, 0, 0, &[]);
+    let ping = frame(kind::PING, 0, 0, &[7; 8]);
+    let ask = head(3, true, GET);
+    let begin = [PREFACE.as_slice(), &settings].concat();
+    let lost = 20;
+    let mut up = 0;
+    let mut part = |turn, what: Result<Vec<u8>, usize>| {
+        let part = Part { direction: Direction::Up, at: up, what, turn };
+        up += part.len();
+        part
+    };
+    let mut parts = vec![
+        part(0, Ok(begin)),
+        part(1, Err(lost)),
+        part(2, Ok(ask[..ask.len() - 1].to_vec())),
+        part(7, Ok([&ask[ask.len() - 1..], &ping, &ping, &ping].concat())),
+    ];
+    let answer = [settings, head(3, true, OK)].concat();
+    parts.insert(3, Part { direction: Direction::Down, at: 0, what: Ok(answer), turn: 5 });
+    let (told, _) = play(&parts, Setting::default());
+    let call = &told.iter().find(|one| one.call.stream_id == Some(3)).unwrap().call;
+    assert_eq!((call.time, call.status), (Timestamp::from_nanos(3_000_000), Some(200)));
+    assert_eq!(call.duration_ns, Some(3_000_000), "{call:?}");
+}
