@@ -315,7 +315,8 @@ impl Exchange {
     /// The connection has ended: what waits is not answered any more.
     pub fn finish(&mut self, desk: &mut Desk, reason: EndReason, emit: &mut impl FnMut(Finished<'_>)) {
         let cause = cause_of_end(reason);
-        if let Some(asked) = self.alone.take() {
+        if let Some(mut asked) = self.alone.take() {
+            asked.abandon(cause);
             self.emit(desk, asked, emit);
         }
         for entry in std::mem::take(&mut self.queue) {
