@@ -213,6 +213,8 @@ names! {
         HPACK_UNKNOWN = 10, "hpack_unknown";
         /// One end ended the stream before the messages had ended (RFC 9113 §6.4).
         STREAM_RESET = 11, "stream_reset";
+        /// The TLS around it can't be decrypted from some place on.
+        UNDECRYPTED = 12, "undecrypted";
     }
 }
 

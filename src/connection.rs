@@ -19,7 +19,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::call::{Anomalies, Causes, Roles};
-use crate::exchange::{Context, Desk, Exchange, Finished, Verdict};
+use crate::exchange::{Context, Desk, Exchange, Finished, Verdict, cause_of_end};
 use crate::flow::{Chunk, Data, EndReason, Gap, GapCause, Stamp};
 use crate::http::HttpEvent;
 use crate::http::h1::Side;
@@ -207,7 +207,7 @@ impl Connection {
                         response.end(end.offset, end.reason, tell);
                     }
                 } else if let Stage::Http2(http) = &mut self.stage {
-                    http.hear(desk, direction, &Said::End, emit);
+                    http.hear(desk, direction, &Said::End(end.reason), emit);
                 }
             }
         }
@@ -246,7 +246,7 @@ impl Connection {
             Stage::Tls(secured) => Some(secured.tls.session().clone()),
             _ => self.tls.as_deref().cloned(),
         };
-        let (protocol, why) = self.conclude(desk, reason, emit)?;
+        let (protocol, why) = self.conclude(desk, cause_of_end(reason), emit)?;
         self.stage = Stage::GivenUp { protocol, reason: why };
         Some(crate::call::Connection { tls: session, ..self.record(key, protocol, why) })
     }
@@ -255,20 +255,20 @@ impl Connection {
     fn conclude(
         &mut self,
         desk: &mut Desk,
-        reason: EndReason,
+        cause: Causes,
         emit: &mut impl FnMut(Finished<'_>),
     ) -> Option<(&'static str, &'static str)> {
         match &mut self.stage {
             Stage::Http(http) => {
                 let Http { context, request, exchange, .. } = &mut **http;
                 request.conclude(&mut |event| exchange.request(context, desk, event, emit));
-                http.exchange.finish(desk, reason, emit);
+                http.exchange.finish(desk, cause, emit);
                 self.calls += http.exchange.calls();
                 self.anomalies.insert(http.exchange.late_anomalies());
                 (!self.anomalies.is_empty()).then_some(("http", "anomalies"))
             }
             Stage::Http2(http) => {
-                http.finish(desk, reason, emit);
+                http.finish(desk, cause, emit);
                 self.calls += http.streams().calls();
                 self.client = http.client();
                 self.anomalies.insert(http.streams().late_anomalies());
@@ -280,7 +280,8 @@ impl Connection {
             }
             Stage::Tls(secured) => {
                 let Secured { tls, inner } = &mut **secured;
-                let told = inner.conclude(desk, reason, emit);
+                let cause = if tls.failure().is_some() { Causes::UNDECRYPTED } else { cause };
+                let told = inner.conclude(desk, cause, emit);
                 self.client = inner.client.or(Some(tls.client()));
                 self.calls += inner.calls;
                 self.anomalies.insert(inner.anomalies);
@@ -473,7 +474,7 @@ impl Connection {
     /// What was asked and is not answered in HTTP any more is told before another protocol begins.
     fn leave_http(&mut self, desk: &mut Desk, emit: &mut impl FnMut(Finished<'_>)) {
         let Stage::Http(http) = &mut self.stage else { return };
-        http.exchange.finish(desk, EndReason::Fin, emit);
+        http.exchange.finish(desk, Causes::CONNECTION_CLOSED, emit);
         self.calls += http.exchange.calls();
         self.anomalies.insert(http.exchange.late_anomalies());
     }

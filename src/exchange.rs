@@ -13,7 +13,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::call::{Anomalies, Call, Causes, HeaderSpan, Message, Protocol};
-use crate::flow::EndReason;
 use crate::http::h1::head::{Lines, StartLine, Version};
 use crate::http::h2::hpack::Fields;
 use crate::http::{Expect, Head, HttpEvent, MessageEnd, Place};
@@ -21,7 +20,8 @@ use crate::limits::{BODY_INSPECTED_BYTES_MAX, PIPELINE_MAX, SPARE_CALL_BYTES_MAX
 use crate::time::Timestamp;
 use crate::tls::{Bench, Session};
 use crate::wire::{Direction, FlowKey};
-use causes::{cause_of, cause_of_end};
+use causes::cause_of;
+pub use causes::cause_of_end;
 use order::{Answer, Asked, Entry};
 pub use stream::Streams;
 
@@ -312,9 +312,8 @@ impl Exchange {
         Expect::Framing
     }
 
-    /// The connection has ended: what waits is not answered any more.
-    pub fn finish(&mut self, desk: &mut Desk, reason: EndReason, emit: &mut impl FnMut(Finished<'_>)) {
-        let cause = cause_of_end(reason);
+    /// Nothing more can be read: what waits is not answered any more. `cause`: why.
+    pub fn finish(&mut self, desk: &mut Desk, cause: Causes, emit: &mut impl FnMut(Finished<'_>)) {
         if let Some(mut asked) = self.alone.take() {
             asked.abandon(cause);
             self.emit(desk, asked, emit);

@@ -5,6 +5,7 @@ pub mod h2;
 pub mod sniff;
 
 use crate::call::Anomalies;
+use crate::flow::EndReason;
 use crate::time::Timestamp;
 use h1::head::Lines;
 
@@ -40,6 +41,20 @@ pub enum Cut {
     InputEnded,
     /// Its framing is broken: where it ends can't be known.
     Malformed,
+}
+
+impl Cut {
+    /// What the end of a direction does to a message in its middle.
+    #[must_use]
+    pub const fn by(reason: EndReason) -> Self {
+        match reason {
+            EndReason::Fin => Self::Closed,
+            EndReason::Reset | EndReason::Replaced => Self::Reset,
+            EndReason::Expired => Self::Expired,
+            EndReason::Evicted => Self::Evicted,
+            EndReason::InputEnded => Self::InputEnded,
+        }
+    }
 }
 
 /// What one direction of a connection says.

@@ -199,6 +199,10 @@ pub const KEYLOG_NAMELESS_LOOKS_MAX: u32 = 50;
 pub const SEQUENCE_TRIES_MAX: u64 = 1024;
 /// Bytes that are opened in vain behind one hole, before a connection is given up: thousands of false headers.
 pub const TRIED_BYTES_MAX: u64 = 64 << 20;
+/// What an attempt costs beside the bytes that it opens: as much as these would.
+pub const TRY_BYTES: u64 = 256;
+/// Tickets of one connection whose session is learned. Servers send two or so.
+pub const SESSION_NAMES_MAX: usize = 16;
 /// Records in a row that do not open, before a connection is given up.
 pub const BAD_RECORDS_MAX: u32 = 16;
 /// Ends of records that are remembered in each direction, so that acknowledgements can be told in plaintext: a window of

@@ -1,5 +1,6 @@
 //! The run: from what is meant to one exit code. Here and below threads are started; nowhere else.
 
+mod dumps;
 mod foremost;
 mod live;
 mod pipeline;

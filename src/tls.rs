@@ -220,7 +220,11 @@ impl Tls {
             let protection = side.protection.as_ref().map_or(0, Protection::memory);
             side.reader.memory() + side.joiner.memory() + side.plain.memory() + protection
         };
-        self.sides.iter().map(side).sum::<usize>() + self.journal.memory() + self.transcript.capacity()
+        let names = (self.names.capacity() + self.resumed.capacity()) * size_of::<SessionName>();
+        self.sides.iter().map(side).sum::<usize>()
+            + self.journal.memory()
+            + self.transcript.capacity()
+            + names
     }
 
     /// The names by which its secret would come, while it waits for it: its client random, the sessions that it resumes.
@@ -297,9 +301,10 @@ impl Tls {
         while self.failure.is_none() && self.sides.iter().any(|side| side.resume) {
             for direction in [self.client, self.client.reverse()] {
                 if std::mem::take(&mut self.side(direction).resume) {
-                    self.with_reader(direction, bench, deliver, |reader, take| {
+                    let lost = self.with_reader(direction, bench, deliver, |reader, take| {
                         reader.resume(take);
                     });
+                    self.lose_without_hole(direction, lost, bench, deliver);
                 }
             }
             let mut kept = VecDeque::new();
@@ -336,7 +341,9 @@ impl Tls {
                     self.side(direction).plain.begin(data.offset);
                 }
                 let mut taken = 0;
-                self.with_reader(direction, bench, deliver, |reader, take| taken = reader.data(data, take));
+                let lost = self
+                    .with_reader(direction, bench, deliver, |reader, take| taken = reader.data(data, take));
+                self.lose_without_hole(direction, lost, bench, deliver);
                 let rest = data.bytes.get(taken..).unwrap_or_default();
                 return (!rest.is_empty() && self.failure.is_none()).then(|| Held::of(data, rest));
             }
@@ -353,24 +360,34 @@ impl Tls {
         None
     }
 
-    /// Lets the reader of a direction read, and looks at whether it lost its way.
+    /// Lets the reader of a direction read; whether it lost its way.
     fn with_reader<D: FnMut(Event<'_>)>(
         &mut self,
         direction: Direction,
         bench: &mut Bench,
         deliver: &mut D,
         read: impl FnOnce(&mut Reader, &mut dyn FnMut(&Record<'_>) -> Verdict),
-    ) {
+    ) -> bool {
         let mut reader = std::mem::take(&mut self.side(direction).reader);
         let was_lost = reader.is_lost();
         read(&mut reader, &mut |record| self.record(direction, record, bench, deliver));
         if self.failure.is_some() {
-            return;
+            return false;
         }
         let lost = reader.is_lost() && !was_lost;
         self.side(direction).reader = reader;
+        lost
+    }
+
+    /// What stands where a record would begin is none.
+    fn lose_without_hole(
+        &mut self,
+        direction: Direction,
+        lost: bool,
+        bench: &mut Bench,
+        deliver: &mut impl FnMut(Event<'_>),
+    ) {
         if lost {
-            // without a hole: what stands here is no record
             let offset = self.side(direction).plain.next();
             let gap = Gap { offset, len: 0, cause: GapCause::Lost };
             self.lose(direction, Loss::Unknown, &gap, bench, deliver);

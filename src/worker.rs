@@ -408,19 +408,8 @@ impl Worker {
         (&self.office.counters, &self.table.counters)
     }
 
-    /// After a failure on one flow: it is lost, and a line that was begun is taken back.
-    #[cold]
     fn recover(&mut self) {
-        self.office.counters.flows_failed += 1;
-        let whole = self.office.lines.lines.last().map_or(0, |line| line.range.end);
-        self.office.lines.text.truncate(whole);
-        self.table.abandon(self.office.clock);
-        // what was opened in the piece that failed may not have been counted; the calls in hand are lost
-        let open = self.open_calls();
-        let counters = &mut self.office.counters;
-        let booked = counters.calls_complete + counters.calls_partial + counters.calls_failed + open;
-        counters.calls_opened = counters.calls_opened.max(booked);
-        counters.calls_failed += counters.calls_opened - booked;
+        self.forget_failed(true);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::wire::Direction;
 pub(super) enum Said<'a> {
     Data(&'a Data<'a>),
     Gap(&'a Gap),
-    End,
+    End(EndReason),
     /// What was kept while it was looked for frames.
     Kept,
 }
@@ -129,7 +129,7 @@ impl Http2 {
         match said {
             Said::Data(data) => side.data(data, &mut fields, &mut tell),
             Said::Gap(gap) => side.gap(gap, &mut fields, &mut tell),
-            Said::End => side.end(&mut fields, &mut tell),
+            Said::End(reason) => side.end(*reason, &mut fields, &mut tell),
             Said::Kept => side.go_on(&mut fields, &mut tell),
         }
         if let Some(most) = payload_max {
@@ -141,8 +141,8 @@ impl Http2 {
         }
     }
 
-    pub(super) fn finish(&mut self, desk: &mut Desk, reason: EndReason, emit: &mut impl FnMut(Finished<'_>)) {
-        self.streams.finish(desk, reason, emit);
+    pub(super) fn finish(&mut self, desk: &mut Desk, cause: Causes, emit: &mut impl FnMut(Finished<'_>)) {
+        self.streams.finish(desk, cause, emit);
     }
 }
 

@@ -40,6 +40,11 @@ impl Connection {
         // a ClientHello is where TLS begins, whatever was before it
         let begins = matches!(bytes, [0x16, 3, 0..=3, _, _, 1, ..]);
         let reason = match hidden.filter(|_| !begins) {
+            None if matches!(bytes, [0x16, 3, 0..=3, _, _, 2, ..]) => {
+                // a ServerHello: what it answers was not seen
+                self.client = Some(client.reverse());
+                Some(Reason::GapInHandshake)
+            }
             Some(Causes::JOINED_MIDSTREAM) => Some(Reason::JoinedMidstream),
             Some(_) => Some(Reason::GapInHandshake),
             None if self.tunnels >= TUNNELS_MAX => {

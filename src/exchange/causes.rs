@@ -5,7 +5,8 @@ use crate::flow::EndReason;
 use crate::http::Cut;
 
 /// The cause that the end of a connection gives to what it ends.
-pub(super) const fn cause_of_end(reason: EndReason) -> Causes {
+#[must_use]
+pub const fn cause_of_end(reason: EndReason) -> Causes {
     match reason {
         EndReason::Fin => Causes::CONNECTION_CLOSED,
         EndReason::Reset | EndReason::Replaced => Causes::CONNECTION_RESET,

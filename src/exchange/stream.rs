@@ -4,9 +4,8 @@
 use std::collections::VecDeque;
 
 use super::order::Asked;
-use super::{CarriedOver, Context, Desk, Finished, cause_of, cause_of_end, head_memory};
+use super::{CarriedOver, Context, Desk, Finished, cause_of, head_memory};
 use crate::call::{Anomalies, Call, Causes, HeaderSpan, Message, Protocol};
-use crate::flow::EndReason;
 use crate::http::h2::hpack::Fields;
 use crate::http::h2::{Event, What};
 use crate::http::{Cut, Place};
@@ -142,10 +141,11 @@ impl Streams {
         emit: &mut impl FnMut(Finished<'_>),
     ) {
         match event.what {
-            What::Fields { fields, cut, bytes, promise } => {
-                self.fields(context, desk, of_client, event, &Block { fields, cut, bytes, promise }, emit);
+            What::Fields { fields, cut, bytes, promise, ends } => {
+                let block = Block { fields, cut, bytes, promise, ends };
+                self.fields(context, desk, of_client, event, &block, emit);
             }
-            What::Lost => self.lose(desk, of_client, emit),
+            What::Lost(cut) => self.lose(desk, of_client, cut, emit),
             What::Odd(odd) => match self.find(event.stream) {
                 Some(stream) => stream.asked.call.anomalies.insert(odd),
                 None => self.late.insert(odd),
@@ -172,10 +172,10 @@ impl Streams {
         }
     }
 
-    /// The connection has ended: what is open is not answered any more.
-    pub fn finish(&mut self, desk: &mut Desk, reason: EndReason, emit: &mut impl FnMut(Finished<'_>)) {
+    /// Nothing more can be read: what is open is not answered any more. `cause`: why.
+    pub fn finish(&mut self, desk: &mut Desk, cause: Causes, emit: &mut impl FnMut(Finished<'_>)) {
         while let Some(stream) = self.open.pop_front() {
-            self.tell(desk, stream, cause_of_end(reason), emit);
+            self.tell(desk, stream, cause, emit);
         }
     }
 
@@ -233,8 +233,8 @@ impl Streams {
     }
 
     /// Frames may be hidden from here on.
-    fn lose(&mut self, desk: &mut Desk, of_client: bool, emit: &mut impl FnMut(Finished<'_>)) {
-        let cause = if of_client { Causes::GAP_IN_REQUEST } else { Causes::GAP_IN_RESPONSE };
+    fn lose(&mut self, desk: &mut Desk, of_client: bool, cut: Cut, emit: &mut impl FnMut(Finished<'_>)) {
+        let cause = cause_of(cut, of_client);
         if let Some(blind) = self.blind.get_mut(usize::from(!of_client)) {
             *blind = Some(cause);
         }
@@ -340,12 +340,13 @@ impl Streams {
 
 /// Why a half is not whole. `blind`: why frames of its sender may be hidden; `gap`: the name of a hole there.
 fn why(half: &Half, blind: Option<Causes>, gap: Causes, cause: Causes) -> Causes {
+    let gap = blind.unwrap_or(gap);
     match (half.is_whole(), half.head) {
         (true, _) => Causes::EMPTY,
         (false, true) if half.vague => gap,
         (false, true) => cause,
         (false, false) if half.hidden => gap,
-        (false, false) if cause.is_empty() || half.body || half.ended => blind.unwrap_or(gap),
+        (false, false) if cause.is_empty() || half.body || half.ended => gap,
         (false, false) => cause,
     }
 }
@@ -356,6 +357,43 @@ struct Block<'a> {
     cut: Option<Cut>,
     bytes: Option<u64>,
     promise: bool,
+    ends: bool,
+}
+
+/// What a header block is of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BlockKind {
+    Head,
+    Interim,
+    Trailers,
+    /// Fields are unknown and the head may be hidden: it is the head or it is trailers.
+    Unclear,
+}
+
+impl Block<'_> {
+    /// Pseudo-header fields stand first (RFC 9113 §8.3), and what is no head ends the stream but interim answers (§8.1).
+    /// `status`: that of the head before, where it is known.
+    fn kind(&self, half: &Half, of_request: bool, in_sequence: bool, status: Option<u16>) -> BlockKind {
+        let Block { fields, ends, cut, .. } = *self;
+        let goes_on = !ends && cut.is_none();
+        if !of_request && matches!(fields.status, Some(100..=199)) {
+            BlockKind::Interim
+        } else if half.head {
+            // an interim answer whose status is unknown looks like the head until that comes
+            let came_later = !of_request && status.is_none() && (fields.status.is_some() || goes_on);
+            if came_later { BlockKind::Head } else { BlockKind::Trailers }
+        } else if fields.has_pseudo {
+            BlockKind::Head
+        } else if half.body
+            || !in_sequence && fields.headers.first().is_some_and(|header| header.name.is_known())
+        {
+            BlockKind::Trailers
+        } else if in_sequence || goes_on {
+            BlockKind::Head
+        } else {
+            BlockKind::Unclear
+        }
+    }
 }
 
 impl Stream {
@@ -410,17 +448,15 @@ impl Stream {
             call.grpc_status = Some(status);
         }
         let half = if of_request { &mut self.request } else { &mut self.response };
-        let is_trailers = half.head || half.body && !fields.has_pseudo;
-        let is_interim = matches!(fields.status, Some(100..=199)) && !of_request;
-        if is_trailers || is_interim {
+        if block.kind(half, of_request, place.in_sequence, call.status) != BlockKind::Head {
             return;
         }
-        half.head = place.in_sequence || fields.has_pseudo;
-        if half.head && cut.is_none() && fields.unknown == 0 && !is_head(fields, of_request) {
+        half.head = true;
+        if cut.is_none() && fields.unknown == 0 && !is_head(fields, of_request) {
             call.anomalies.insert(Anomalies::INVALID_START_LINE);
             call.causes.insert(Causes::MALFORMED);
         }
-        let message = copy_fields(call, of_request, block, bytes.filter(|_| half.head));
+        let message = copy_fields(call, of_request, block, bytes);
         // what came before its head is counted, but was not kept
         let is_kept = !half.body;
         if of_request {

@@ -170,13 +170,7 @@ impl Side {
 
     /// Nothing more comes.
     pub fn end(&mut self, offset: u64, reason: EndReason, deliver: &mut impl FnMut(HttpEvent<'_>) -> Expect) {
-        let cut = match reason {
-            EndReason::Fin => Cut::Closed,
-            EndReason::Reset | EndReason::Replaced => Cut::Reset,
-            EndReason::Expired => Cut::Expired,
-            EndReason::Evicted => Cut::Evicted,
-            EndReason::InputEnded => Cut::InputEnded,
-        };
+        let cut = Cut::by(reason);
         match self.state {
             State::Head => self.cut_head(cut, deliver),
             State::Body => {

@@ -23,7 +23,7 @@ use self::hpack::{Fields, Table};
 use self::resync::Search;
 use super::{Cut, Place};
 use crate::call::Anomalies;
-use crate::flow::{Data, Gap, GapCause};
+use crate::flow::{Data, EndReason, Gap, GapCause};
 use crate::limits::HEAD_BYTES_MAX;
 use crate::time::Timestamp;
 
@@ -51,6 +51,8 @@ pub enum What<'a> {
         bytes: Option<u64>,
         /// The server sends the head of a request, to push its answer.
         promise: bool,
+        /// The sender says nothing more on the stream.
+        ends: bool,
     },
     /// Bytes of the body, without padding.
     Body(&'a [u8]),
@@ -63,7 +65,7 @@ pub enum What<'a> {
     /// What the sender lets the other end send in one frame.
     PayloadMax(u32),
     /// An unknown number of frames may be hidden here.
-    Lost,
+    Lost(Cut),
     /// Something is odd.
     Odd(Anomalies),
 }
@@ -225,14 +227,15 @@ impl Side {
     }
 
     /// Nothing more comes.
-    pub fn end(&mut self, fields: &mut Fields, tell: &mut impl FnMut(Event<'_>)) {
+    pub fn end(&mut self, reason: EndReason, fields: &mut Fields, tell: &mut impl FnMut(Event<'_>)) {
+        let cut = Cut::by(reason);
         self.resume(Search::find_last, fields, tell);
         if let State::Payload(Frame { content: Content::Whole, header, place, .. }) = self.state {
             let payload = std::mem::take(&mut self.payload);
-            self.whole(&header, place, &payload, Some(Cut::InputEnded), fields, tell);
+            self.whole(&header, place, &payload, Some(cut), fields, tell);
             self.state = State::HEAD;
         }
-        self.cut_block(Cut::InputEnded, fields, tell);
+        self.cut_block(cut, fields, tell);
     }
 
     /// Goes on with what a search holds, as often as frames are found in it.
@@ -269,9 +272,13 @@ impl Side {
         if used == data.bytes.len() {
             return;
         }
-        let place = place_at(data, used, self.steady);
-        tell(Event { stream: 0, place, what: What::Odd(Anomalies::INVALID_FRAME) });
-        self.lose(Cut::Malformed, fields, tell);
+        // behind a hole it may as well be that the frames before were none
+        let cut = if self.steady { Cut::Malformed } else { Cut::Lost };
+        if self.steady {
+            let place = place_at(data, used, true);
+            tell(Event { stream: 0, place, what: What::Odd(Anomalies::INVALID_FRAME) });
+        }
+        self.lose(cut, fields, tell);
         let rest = Data {
             offset: data.offset + used as u64,
             bytes: data.bytes.get(used..).unwrap_or_default(),
@@ -463,7 +470,7 @@ impl Side {
         self.table.forget();
         self.steady = false;
         self.state = State::Lost(Search::new(self.payload_max));
-        tell(Event { stream: 0, place: Place::default(), what: What::Lost });
+        tell(Event { stream: 0, place: Place::default(), what: What::Lost(cut) });
     }
 }
 

@@ -41,6 +41,7 @@ pub(super) fn read(config: &Config, live: bool) -> Result<Option<Arc<Keys>>, Sec
     if config.keylogs.is_empty() && config.private_keys.is_empty() {
         return Ok(None);
     }
+    super::dumps::leave_none();
     let mut keys = Keys::default();
     let logs = if live { &[][..] } else { &config.keylogs };
     for path in logs {

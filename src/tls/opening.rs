@@ -6,7 +6,7 @@ use super::protection::{Attempt, Next, Protection};
 use super::record::{Loss, Record, Verdict};
 use super::{Bench, CHANGE_CIPHER_SPEC, Chosen, DATA, Early, Event, HANDSHAKE, Reason, Tls, Wait};
 use crate::flow::{Chunk, End, Gap, GapCause, Start};
-use crate::limits::{BAD_RECORDS_MAX, TRIED_BYTES_MAX};
+use crate::limits::{BAD_RECORDS_MAX, TRIED_BYTES_MAX, TRY_BYTES};
 use crate::wire::Direction;
 
 impl Tls {
@@ -89,7 +89,7 @@ impl Tls {
     ) -> Verdict {
         let early = direction == self.client && self.early != Early::None;
         let side = self.side(direction);
-        side.tried_bytes += tried * record.payload.len() as u64;
+        side.tried_bytes += tried * (record.payload.len() as u64 + TRY_BYTES);
         if side.tried_bytes > TRIED_BYTES_MAX {
             self.fail(Reason::BadMac);
             return Verdict::Taken;

@@ -12,6 +12,7 @@ use super::keylog::Label;
 use super::keys::Secrets;
 use super::record::{HEADER_BYTES, Record};
 use super::schedule::{Secret, next_secret};
+use crate::flow::Gap;
 use crate::limits::{SEQUENCE_TRIES_MAX, TLS_RECORD_BYTES_MAX};
 
 /// The keys in use.
@@ -211,7 +212,8 @@ impl Protection {
         }
         let longest = (HEADER_BYTES + TLS_RECORD_BYTES_MAX) as u64;
         let shortest = HEADER_BYTES as u64 + self.opener.payload_bytes_min();
-        let least = record.passed.div_ceil(longest);
+        // of a hole whose size is not known nothing follows but that it may be small
+        let least = if record.passed < Gap::UNKNOWN { record.passed.div_ceil(longest) } else { 0 };
         // another key may have been in use in the hole, and then the numbers begin anew
         let most = (record.passed / shortest).min(least + SEQUENCE_TRIES_MAX).max(least);
         let from = if matches!(self.epoch, Epoch::Master) && !self.proven { 0 } else { least };

@@ -228,7 +228,7 @@ impl Reader {
         }
         let Some(header) = self.pending.first_chunk::<HEADER_BYTES>().copied() else {
             let pending = self.drop_pending();
-            self.state = State::Lost { passed: pending + gap.len };
+            self.state = State::Lost { passed: gap.len.saturating_add(pending) };
             return Some(Loss::Unknown);
         };
         let [kind, _, _, high, low] = header;
@@ -282,7 +282,11 @@ impl Reader {
     fn keep(&mut self, mut pending: Vec<u8>, mut packets: Vec<Packet>, at: usize) {
         let at = at.min(pending.len());
         if let State::Lost { passed } = &mut self.state {
-            *passed += at as u64;
+            *passed = passed.saturating_add(at as u64);
+        }
+        if at == 0 {
+            (self.pending, self.packets) = (pending, packets);
+            return;
         }
         self.offset += at as u64;
         if at == pending.len() {

@@ -8,7 +8,7 @@ use super::keys::{name_of_id, name_of_ticket};
 use super::schedule::master_secret;
 use super::session::version_name;
 use super::{Alpn, Bench, Chosen, Early, Reason, Tls, Version, Wait};
-use crate::limits::TRANSCRIPT_BYTES_MAX;
+use crate::limits::{SESSION_NAMES_MAX, TRANSCRIPT_BYTES_MAX};
 use crate::wire::Direction;
 
 impl Tls {
@@ -41,7 +41,8 @@ impl Tls {
             handshake::NEW_SESSION_TICKET
                 if !of_client && !self.chosen.as_ref().is_some_and(Chosen::is_13) =>
             {
-                self.names.extend(handshake::ticket(message.body).map(name_of_ticket));
+                let room = SESSION_NAMES_MAX.saturating_sub(self.names.len());
+                self.names.extend(handshake::ticket(message.body).map(name_of_ticket).into_iter().take(room));
                 self.learn(bench);
             }
             handshake::CERTIFICATE if !of_client && self.session.certificate_names.is_empty() => {
@@ -56,7 +57,7 @@ impl Tls {
     }
 
     pub(super) fn client_hello(&mut self, body: &[u8]) {
-        let Some(hello) = ClientHello::read(body) else {
+        let Some(mut hello) = ClientHello::read(body) else {
             return self.fail(Reason::UnsupportedSuite);
         };
         if self.session.ja4.is_none() {
@@ -72,6 +73,8 @@ impl Tls {
         self.resumed = (!ticket.is_empty()).then(|| name_of_ticket(ticket)).into_iter().collect();
         self.resumed.extend((!id.is_empty()).then(|| name_of_id(id)));
         self.full = false;
+        // its name says all that is asked of it
+        hello.ticket = Vec::new();
         self.hello = Some(hello);
         self.master = None;
     }

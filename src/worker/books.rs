@@ -1,5 +1,6 @@
 //! What a worker counts.
 
+use super::Worker;
 use crate::call::Causes;
 use crate::counters;
 
@@ -36,6 +37,8 @@ counters! {
         calls_hpack_unknown,
         /// Calls told as partial because one end reset their stream.
         calls_stream_reset,
+        /// Calls told as partial because the TLS around them could not be decrypted any more.
+        calls_undecrypted,
         /// Calls that were in hand on a flow that the sensor failed on.
         calls_failed,
         /// Lines that were handed to the merge.
@@ -69,9 +72,30 @@ impl Counters {
             (Causes::MALFORMED, &mut counters.calls_malformed),
             (Causes::HPACK_UNKNOWN, &mut counters.calls_hpack_unknown),
             (Causes::STREAM_RESET, &mut counters.calls_stream_reset),
+            (Causes::UNDECRYPTED, &mut counters.calls_undecrypted),
         ] {
             *count += u64::from(causes.has(cause));
         }
+    }
+}
+
+impl Worker {
+    /// After a failure on one flow: it is lost, and a line that was begun is taken back. `touched`: it is the one that the
+    /// table had in hand.
+    #[cold]
+    pub(super) fn forget_failed(&mut self, touched: bool) {
+        self.office.counters.flows_failed += 1;
+        let whole = self.office.lines.lines.last().map_or(0, |line| line.range.end);
+        self.office.lines.text.truncate(whole);
+        if touched {
+            self.table.abandon(self.office.clock);
+        }
+        // what was opened in the piece that failed may not have been counted; the calls in hand are lost
+        let open = self.open_calls();
+        let counters = &mut self.office.counters;
+        let booked = counters.calls_complete + counters.calls_partial + counters.calls_failed + open;
+        counters.calls_opened = counters.calls_opened.max(booked);
+        counters.calls_failed += counters.calls_opened - booked;
     }
 }
 

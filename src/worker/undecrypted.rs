@@ -33,7 +33,7 @@ impl Undecrypted {
             reason: connection.reason,
         };
         if all.len() >= UNDECRYPTED_MAX && !all.contains_key(&kind) {
-            kind.server_name = None;
+            kind = Self { reason: kind.reason, ..Self::default() };
         }
         let bytes = connection.bytes.iter().sum();
         all.entry(kind).or_default().add(&GivenUp { connections: 1, bytes });

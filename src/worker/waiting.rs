@@ -104,8 +104,14 @@ impl Worker {
         }
     }
 
-    /// Gives up the ended connections that have waited for long enough.
+    /// Gives up the ended connections that have waited for long enough. One on which the sensor fails is lost, no more.
     pub(super) fn close_waiting(&mut self, clock: Timestamp) {
+        while catch_unwind(AssertUnwindSafe(|| self.close_due(clock))).is_err() {
+            self.forget_failed(false);
+        }
+    }
+
+    fn close_due(&mut self, clock: Timestamp) {
         while let Some(first) = self.office.waiting.ended.first_entry()
             && first.key().0 <= clock
         {

@@ -195,3 +195,98 @@ fn a_request_found_behind_a_hole_takes_its_times_from_itself() {
     assert_eq!((call.time, call.status), (Timestamp::from_nanos(3_000_000), Some(200)));
     assert_eq!(call.duration_ns, Some(3_000_000), "{call:?}");
 }
+
+/// Frames of both ends, where those of the server have holes: `Err` so many bytes are missing.
+fn answered(server: &[Result<Vec<u8>, usize>]) -> Call {
+    let settings = frame(kind::SETTINGS, 0, 0, &[]);
+    let ask = [PREFACE.as_slice(), &settings, &head(1, true, GET)].concat();
+    let mut parts = vec![Part { direction: Direction::Up, at: 0, what: Ok(ask), turn: 0 }];
+    let mut at = 0;
+    for (turn, what) in [Ok(settings)].iter().chain(server).enumerate() {
+        parts.push(Part { direction: Direction::Down, at, what: what.clone(), turn: turn + 1 });
+        at += parts.last().unwrap().len();
+    }
+    let (mut told, _) = play(&parts, Setting::default());
+    assert_eq!(told.len(), 1, "{told:?}");
+    told.remove(0).call
+}
+
+#[test]
+fn trailers_behind_a_hole_are_not_told_as_the_head() {
+    let trailers = head(1, true, &[&[0, 11][..], b"grpc-status", &[1, b'0']].concat());
+    let ping = frame(kind::PING, 0, 0, &[7; 8]);
+    let call = answered(&[Err(100), Ok([ping.clone(), trailers, ping].concat())]);
+    assert_eq!((call.grpc_status, call.status, call.response.seen), (Some(0), None, false), "{call:?}");
+    assert_eq!((call.ttfb_ns, call.response.head_bytes), (None, None));
+    assert!(call.causes.has(Causes::GAP_IN_RESPONSE));
+}
+
+#[test]
+fn an_interim_answer_whose_status_is_unknown_is_not_the_answer() {
+    // a hole in a header block, and all entries from before it are unknown
+    let ask_again = head(3, true, &[0x40, 1, b'a', 1, b'b', 0x40, 1, b'c', 1, b'd']);
+    let interim = head(1, false, &[0xbe]);
+    let server = [
+        Ok(ask_again[..9 + 2].to_vec()),
+        Err(ask_again.len() - 11),
+        Ok([interim, head(1, true, OK)].concat()),
+    ];
+    let settings = frame(kind::SETTINGS, 0, 0, &[]);
+    let asks = [PREFACE.as_slice(), &settings, &head(1, true, GET), &head(3, true, GET)].concat();
+    let mut parts = vec![Part { direction: Direction::Up, at: 0, what: Ok(asks), turn: 0 }];
+    let mut at = 0;
+    for (turn, what) in [Ok(settings)].iter().chain(&server).enumerate() {
+        parts.push(Part { direction: Direction::Down, at, what: what.clone(), turn: turn + 1 });
+        at += parts.last().unwrap().len();
+    }
+    let (told, _) = play(&parts, Setting::default());
+    let call = &told.iter().find(|one| one.call.stream_id == Some(1)).unwrap().call;
+    assert_eq!((call.status, call.response.head_bytes), (Some(200), Some(1)), "{call:?}");
+}
+
+#[test]
+fn a_field_that_is_not_known_is_nothing_odd_before_one_that_is() {
+    // a hole in a block, then an answer whose first field is unknown, perhaps a pseudo-header, and then `:status`
+    let block = head(1, false, &[0x40, 1, b'a', 1, b'b']);
+    let cut = block.len() - 2;
+    let next = head(3, true, &[0xbe, 0x88]);
+    let settings = frame(kind::SETTINGS, 0, 0, &[]);
+    let asks = [PREFACE.as_slice(), &settings, &head(1, true, GET), &head(3, true, GET)].concat();
+    let begin = [settings, block[..cut].to_vec()].concat();
+    let at = begin.len();
+    let parts = [
+        Part { direction: Direction::Up, at: 0, what: Ok(asks), turn: 0 },
+        Part { direction: Direction::Down, at: 0, what: Ok(begin), turn: 1 },
+        Part { direction: Direction::Down, at, what: Err(2), turn: 2 },
+        Part { direction: Direction::Down, at: at + 2, what: Ok(next), turn: 3 },
+    ];
+    let (told, _) = play(&parts, Setting::default());
+    let call = &told.iter().find(|one| one.call.stream_id == Some(3)).unwrap().call;
+    assert_eq!((call.status, call.anomalies), (Some(200), Anomalies::EMPTY), "{call:?}");
+}
+
+#[test]
+fn how_the_connection_ended_is_what_cut_a_head() {
+    for (end, cause) in [
+        (EndReason::Fin, Causes::CONNECTION_CLOSED),
+        (EndReason::Reset, Causes::CONNECTION_RESET),
+        (EndReason::InputEnded, Causes::STILL_OPEN),
+    ] {
+        let settings = frame(kind::SETTINGS, 0, 0, &[]);
+        let ask = head(1, true, GET);
+        let bytes = [PREFACE.as_slice(), &settings, &ask[..ask.len() - 1]].concat();
+        let parts = [Part { direction: Direction::Up, at: 0, what: Ok(bytes), turn: 0 }];
+        let (told, _) = play(&parts, Setting { end, ..Setting::default() });
+        assert_eq!(told[0].call.causes, cause, "{:?}", told[0].call);
+    }
+}
+
+#[test]
+fn a_frame_longer_than_is_known_to_be_allowed_is_nothing_odd() {
+    let settings = frame(kind::SETTINGS, 0, 0, &[]);
+    let ping = frame(kind::PING, 0, 0, &[7; 8]);
+    let long = [ping.clone(), ping, data(1, false, &[b'x'; 60_000])].concat();
+    let call = answered(&[Err(50), Ok(long), Ok(settings)]);
+    assert_eq!(call.anomalies, Anomalies::EMPTY);
+    assert!(!call.causes.has(Causes::MALFORMED));
+}

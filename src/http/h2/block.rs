@@ -128,7 +128,7 @@ impl Side {
         }
         let (bytes, time) =
             if cut.is_none() { (Some(bytes.len() as u64), Some(self.now)) } else { (None, None) };
-        tell(Event { stream, place, what: What::Fields { fields, cut, bytes, promise } });
+        tell(Event { stream, place, what: What::Fields { fields, cut, bytes, promise, ends: end_stream } });
         if end_stream {
             tell(Event { stream, place, what: What::End(time) });
         }
@@ -158,7 +158,7 @@ impl Side {
         tell(Event {
             stream,
             place,
-            what: What::Fields { fields, cut: Some(cut), bytes: None, promise: false },
+            what: What::Fields { fields, cut: Some(cut), bytes: None, promise: false, ends: false },
         });
     }
 }

@@ -96,18 +96,37 @@ impl Header {
         }
     }
 
-    /// Whether bytes that may be anything look like the head of a frame: stricter than what has to be borne where a frame
-    /// is known to begin. `payload_max` is what the sender may send at most.
+    /// The flags that a frame of this type may have.
     #[must_use]
-    pub fn is_plausible(&self, bytes: &[u8; HEAD_BYTES], payload_max: u32) -> bool {
-        let allowed = match self.kind {
+    pub const fn flags_allowed(&self) -> u8 {
+        match self.kind {
             kind::DATA => flag::END_STREAM | flag::PADDED,
             kind::HEADERS => flag::END_STREAM | flag::END_HEADERS | flag::PADDED | flag::PRIORITY,
             kind::SETTINGS | kind::PING => flag::ACK,
             kind::PUSH_PROMISE => flag::END_HEADERS | flag::PADDED,
             kind::CONTINUATION => flag::END_HEADERS,
             _ => 0,
-        };
+        }
+    }
+
+    /// Its payload is one header block and nothing else.
+    #[must_use]
+    pub const fn is_whole_block(&self) -> bool {
+        self.kind == kind::HEADERS && self.flags & !flag::END_STREAM == flag::END_HEADERS
+    }
+
+    /// A header block begins or goes on, and does not end in this frame.
+    #[must_use]
+    pub const fn leaves_block_open(&self) -> bool {
+        matches!(self.kind, kind::HEADERS | kind::PUSH_PROMISE | kind::CONTINUATION)
+            && !self.has(flag::END_HEADERS)
+    }
+
+    /// Whether bytes that may be anything look like the head of a frame: stricter than what has to be borne where a frame
+    /// is known to begin. `payload_max` is what the sender may send at most.
+    #[must_use]
+    pub fn is_plausible(&self, bytes: &[u8; HEAD_BYTES], payload_max: u32) -> bool {
+        let allowed = self.flags_allowed();
         let known = self.kind <= kind::CONTINUATION || kind::EXTENSIONS.contains(&self.kind);
         let says_something = match self.kind {
             // an empty one without a flag would be nine bytes of nearly nothing: many binary formats have those

@@ -1,12 +1,16 @@
 //! Where frames begin again behind a hole, or in a connection that was joined in its middle.
 //!
-//! Bytes are kept until in them stands a head that can be one, and the next one stands where its frame ends. Two heads
-//! hold some fifty bits that have to fit, so bytes that are none are hardly ever taken for them; in text, which has no
-//! zeros, never.
+//! Bytes are kept until in them stands a head that can be one, and others stand where its frame ends, and the next, until
+//! it would be too great a chance that they only look so. How great it is depends on the bytes around: what a head has to
+//! be is rare in text and in compressed data, where two heads are enough, and common among small numbers, where it takes
+//! a row of them ([`Bits`]).
 
 use memchr::memchr;
 
-use super::frame::{HEAD_BYTES, Header, PAYLOAD_BYTES_DEFAULT};
+use super::frame::{HEAD_BYTES, Header, PAYLOAD_BYTES_DEFAULT, kind};
+use super::hpack::Table;
+use super::hpack::{self, Fields};
+use crate::call::Anomalies;
 use crate::flow::Data;
 use crate::limits::{H2_SEARCH_BYTES_MAX, H2_SEARCH_OPEN_MAX, H2_SEARCH_PIECES_MAX};
 
@@ -22,6 +26,10 @@ pub struct Search {
     looked: usize,
     /// The longest payload that its sender is known to be allowed.
     payload_max: u32,
+    /// How often each byte stands in `bytes`.
+    counts: Vec<u32>,
+    /// Bytes that were looked through so far: in more of them more look like frames.
+    searched: u64,
 }
 
 /// What a look at one place showed.
@@ -45,6 +53,13 @@ impl Search {
     pub fn push(&mut self, data: &Data<'_>) {
         self.pieces.push((self.bytes.len(), Data { bytes: &[], ..*data }));
         self.bytes.extend_from_slice(data.bytes);
+        self.searched += data.bytes.len() as u64;
+        self.counts.resize(256, 0);
+        for byte in data.bytes {
+            if let Some(count) = self.counts.get_mut(usize::from(*byte)) {
+                *count += 1;
+            }
+        }
     }
 
     /// What follows does not follow what came.
@@ -52,6 +67,7 @@ impl Search {
         self.bytes.clear();
         self.pieces.clear();
         self.open.clear();
+        self.counts.clear();
         self.looked = 0;
     }
 
@@ -60,6 +76,7 @@ impl Search {
     pub const fn memory(&self) -> usize {
         self.bytes.capacity()
             + self.pieces.capacity() * size_of::<(usize, Data<'static>)>()
+            + self.counts.capacity() * size_of::<u32>()
             + self.open.capacity() * size_of::<usize>()
     }
 
@@ -118,21 +135,39 @@ impl Search {
         let held =
             Held { bytes: std::mem::take(&mut self.bytes), pieces: std::mem::take(&mut self.pieces), at };
         self.open.clear();
+        self.counts.clear();
         self.looked = 0;
         held
     }
 
-    fn chain(&self, at: usize) -> Chain {
-        let Some(header) = self.header(at) else {
-            return if self.bytes.len() < at + HEAD_BYTES { Chain::Open } else { Chain::Broken };
-        };
-        let next = at + HEAD_BYTES + header.length as usize;
-        if self.bytes.len() < next + HEAD_BYTES {
-            return Chain::Open;
-        }
-        match self.header(next) {
-            Some(_) => Chain::Confirmed,
-            None => Chain::Broken,
+    fn chain(&self, first: usize) -> Chain {
+        let (mut at, mut block, mut bits) = (first, None, None);
+        loop {
+            let Some(head) = self.bytes.get(at..).and_then(|rest| rest.first_chunk::<HEAD_BYTES>()) else {
+                return Chain::Open;
+            };
+            let header = Header::parse(head);
+            let goes_on = header.kind == kind::CONTINUATION;
+            // nothing stands inside a header block (RFC 9113 §4.3)
+            let in_order = block.map_or(at == first || !goes_on, |stream| goes_on && header.stream == stream);
+            if !in_order || !header.is_plausible(head, self.payload_max) {
+                return Chain::Broken;
+            }
+            let bits = bits.get_or_insert_with(|| Bits::new(&self.counts, self.searched));
+            let behind = at + HEAD_BYTES..at + HEAD_BYTES + header.length as usize;
+            if header.is_whole_block()
+                && let Some(block) = self.bytes.get(behind).filter(|block| block.len() <= BLOCK_BYTES_TRIED)
+            {
+                if !is_block(block) {
+                    return Chain::Broken;
+                }
+                bits.add_block(block);
+            }
+            if bits.add(head, &header, self.payload_max) {
+                return Chain::Confirmed;
+            }
+            block = header.leaves_block_open().then_some(header.stream);
+            at += HEAD_BYTES + header.length as usize;
         }
     }
 
@@ -142,10 +177,11 @@ impl Search {
         header.is_plausible(bytes, self.payload_max).then_some(header)
     }
 
-    /// No more is kept than the longest frame needs, from the first place on at which one may begin.
+    /// No more is kept than a few of the longest frames need, from the first place on at which one may begin.
     fn forget_oldest(&mut self) {
         const CLEARED_AT_ONCE: usize = 4096;
-        let most = (self.payload_max as usize + 2 * HEAD_BYTES).min(H2_SEARCH_BYTES_MAX);
+        const FRAMES_KEPT: usize = 4;
+        let most = (FRAMES_KEPT * (self.payload_max as usize + HEAD_BYTES)).min(H2_SEARCH_BYTES_MAX);
         let mut least = if self.bytes.len() > 2 * most { self.bytes.len() - most } else { 0 };
         if self.pieces.len() > H2_SEARCH_PIECES_MAX {
             least = least.max(self.pieces.get(H2_SEARCH_PIECES_MAX / 2).map_or(0, |(start, _)| *start));
@@ -158,7 +194,11 @@ impl Search {
         if dropped < CLEARED_AT_ONCE.min(self.bytes.len()) && least == 0 {
             return;
         }
-        self.bytes.drain(..dropped);
+        for byte in self.bytes.drain(..dropped) {
+            if let Some(count) = self.counts.get_mut(usize::from(byte)) {
+                *count -= 1;
+            }
+        }
         self.looked -= dropped;
         self.open.iter_mut().for_each(|at| *at -= dropped);
         let first = self.pieces.iter().rposition(|(start, _)| *start <= dropped).unwrap_or(0);
@@ -170,6 +210,16 @@ impl Search {
             *start = start.saturating_sub(dropped);
         }
     }
+}
+
+/// Header blocks up to this size are tried.
+const BLOCK_BYTES_TRIED: usize = 512;
+
+/// The bytes are HPACK, whatever its table holds.
+fn is_block(bytes: &[u8]) -> bool {
+    let (mut table, mut fields) = (Table::default(), Fields::default());
+    table.forget();
+    hpack::decode(&mut table, bytes, &mut fields).is_ok() && !fields.anomalies.has(Anomalies::INVALID_HEADER)
 }
 
 /// Bytes in which a frame was found.
@@ -194,5 +244,96 @@ impl Held {
                 ..*place
             }
         })
+    }
+}
+
+/// How unlikely it is that bytes like those around look like the heads that were added: in quarters of a bit, each byte
+/// taken for itself. All in whole numbers, so that every machine decides alike.
+struct Bits<'a> {
+    counts: &'a [u32],
+    total: u32,
+    /// Bytes of the heads themselves, which don't count as bytes around.
+    own: [u8; 256],
+    heads: u32,
+    bits: u32,
+    enough: u32,
+    /// The upper half of the stream's id: that of its neighbours is nearly always the same.
+    streams: Option<[u8; 2]>,
+}
+
+/// Beside those for the number of places: of 2^12 searches through bytes in which each stands for itself, one would be
+/// deceived.
+const BITS_ENOUGH: u32 = 4 * 12;
+/// So many heads in a row are believed whatever is around them.
+const HEADS_ENOUGH: u32 = 24;
+
+impl<'a> Bits<'a> {
+    fn new(counts: &'a [u32], searched: u64) -> Self {
+        Self {
+            counts,
+            total: counts.iter().sum(),
+            own: [0; 256],
+            heads: 0,
+            bits: 0,
+            enough: BITS_ENOUGH + 4 * searched.max(1).ilog2(),
+            streams: None,
+        }
+    }
+
+    /// Adds the next head; whether they are enough.
+    fn add(&mut self, head: &[u8; HEAD_BYTES], header: &Header, payload_max: u32) -> bool {
+        for byte in head {
+            if let Some(own) = self.own.get_mut(usize::from(*byte)) {
+                *own += 1;
+            }
+        }
+        self.heads += 1;
+        self.total = self.total.saturating_sub(HEAD_BYTES as u32);
+        let [_, middle, low, _, _, s, t, u, v] = *head;
+        self.expect(0..=(payload_max >> 16).min(255) as u8);
+        self.expect((0..=kind::CONTINUATION).chain(kind::EXTENSIONS));
+        let allowed = header.flags_allowed();
+        self.expect((0..=u8::MAX).filter(|flags| flags & !allowed == 0));
+        if matches!(header.kind, kind::PRIORITY | kind::RST_STREAM | kind::PING | kind::WINDOW_UPDATE) {
+            self.expect([middle]);
+            self.expect([low]);
+        }
+        let as_before = self.streams == Some([s, t]);
+        if header.stream == 0 {
+            [s, t, u, v].into_iter().for_each(|byte| self.expect([byte]));
+        } else {
+            [s, t].into_iter().filter(|_| as_before).for_each(|byte| self.expect([byte]));
+            self.streams = Some([s, t]);
+        }
+        self.heads >= 2 && self.bits >= self.enough || self.heads >= HEADS_ENOUGH
+    }
+
+    /// Adds a header block. Hardly a byte of one is small, and among small numbers hardly one is not.
+    fn add_block(&mut self, block: &[u8]) {
+        const SMALL: usize = 0x20;
+        let large = |byte: &&u8| usize::from(**byte) >= SMALL;
+        let number = block.iter().filter(large).count() as u32;
+        let seen: u32 = self.counts.iter().skip(SMALL).sum::<u32>().saturating_sub(number);
+        let total = self.total.saturating_sub(block.len() as u32);
+        // as if 16 more bytes were there, of which two are small
+        let odds = u128::from(total + 16) * 16 / u128::from(seen + 14);
+        self.bits += number * odds.pow(4).ilog2().saturating_sub(16);
+    }
+
+    /// A byte is one of these.
+    fn expect(&mut self, bytes: impl IntoIterator<Item = u8>) {
+        let like = |byte: u8| {
+            let at = usize::from(byte);
+            let own = self.own.get(at).map_or(0, |own| u32::from(*own));
+            self.counts.get(at).map_or(0, |count| count.saturating_sub(own))
+        };
+        let (mut values, mut seen) = (0, 0);
+        for byte in bytes {
+            values += 1;
+            seen += like(byte);
+        }
+        // as if each byte stood there once more, so that few bytes prove little
+        let odds = u128::from(self.total + 256) * 16 / u128::from(seen + values);
+        self.bits += odds.pow(4).ilog2().saturating_sub(16);
     }
 }

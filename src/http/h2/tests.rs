@@ -22,7 +22,7 @@ impl Heard {
     fn note(&mut self, event: &Event<'_>) {
         let stream = event.stream;
         let text = match event.what {
-            What::Fields { fields, cut, bytes, promise } => {
+            What::Fields { fields, cut, bytes, promise, ends: _ } => {
                 let names = fields.headers.iter().map(|header| header.name.of(fields.text()).len());
                 let odd: Vec<&str> = fields.anomalies.names().collect();
                 format!(
@@ -70,7 +70,7 @@ fn hear(mut side: Side, pieces: &[Result<&[u8], usize>]) -> Heard {
         }
         assert!(side.memory() < 1 << 20);
     }
-    side.end(&mut fields, &mut tell);
+    side.end(EndReason::InputEnded, &mut fields, &mut tell);
     heard
 }
 
@@ -152,11 +152,14 @@ fn behind_any_other_hole_it_begins_anew_at_a_frame_that_another_one_follows() {
     for missing in 1..one.len() {
         let tail = [&one[missing..], &rest].concat();
         let heard = hear(Side::begun(), &[Err(missing), Ok(&tail)]);
-        assert_eq!(heard.0, ["0 Lost", "3 body nextlast", "3 end true"], "{missing}");
+        assert_eq!(heard.0, ["0 Lost(Lost)", "3 body nextlast", "3 end true"], "{missing}");
     }
     // a hole from the middle of one payload into the next
     let heard = hear(Side::begun(), &[Ok(&one[..11]), Err(12), Ok(&[&two[4..], &rest].concat())]);
-    assert_eq!(heard.0, ["1 body 01", "1 Missing(Some(8), Lost)", "0 Lost", "3 body nextlast", "3 end true"]);
+    assert_eq!(
+        heard.0,
+        ["1 body 01", "1 Missing(Some(8), Lost)", "0 Lost(Lost)", "3 body nextlast", "3 end true"]
+    );
 }
 
 #[test]
@@ -180,7 +183,7 @@ fn what_is_no_frame_is_named_and_passed_over() {
     let fits = [frame(kind::DATA, 0, 1, b"good"), frame(kind::PING, 0, 0, &[0; 8])].concat();
     let odd = frame(kind::SETTINGS, 0, 7, &[1; 6]);
     let heard = hear(Side::begun(), &[Ok(&[&odd[..], &fits].concat())]);
-    assert_eq!(heard.0, ["0 odd [\"invalid_frame\"]", "0 Lost", "1 body good"]);
+    assert_eq!(heard.0, ["0 odd [\"invalid_frame\"]", "0 Lost(Malformed)", "1 body good"]);
     let heard = hear(Side::begun(), &[Ok(&frame(kind::HEADERS, flag::END_HEADERS, 1, &[0xc5]))]);
     assert_eq!(heard.0[0], "1 odd [\"invalid_hpack\"]");
 }
@@ -209,19 +212,30 @@ fn a_server_begins_with_settings() {
 fn in_bytes_of_other_kinds_no_frames_are_found() {
     let mut random = fastrand::Rng::with_seed(3);
     let place = Data { offset: 0, bytes: &[], time: Timestamp::ZERO, ack: None, boundary: true };
-    let small = |random: &mut fastrand::Rng| u32::from(random.u8(..)).to_le_bytes();
-    let kinds: [fn(&mut fastrand::Rng) -> [u8; 4]; 4] = [
-        |random| random.u32(..).to_ne_bytes(),
-        small,
-        |random| random.u32(..1000).to_be_bytes(),
-        |random| [random.u8(32..127), random.u8(32..127), b' ', random.u8(32..127)],
+    let kinds: [fn(&mut fastrand::Rng, u32) -> [u8; 4]; 11] = [
+        |random, _| random.u32(..).to_ne_bytes(),
+        |random, _| u32::from(random.u8(..)).to_le_bytes(),
+        |random, _| random.u32(..1000).to_be_bytes(),
+        |random, _| [random.u8(32..127), random.u8(32..127), b' ', random.u8(32..127)],
+        |random, _| [random.u8(..2), random.u8(..2), random.u8(..2), random.u8(..2)],
+        |random, _| [0, 0, 0, u8::from(random.u8(..50) == 0)],
+        |random, _| [random.u8(..4), random.u8(..4), random.u8(..4), random.u8(..4)],
+        |random, _| [random.u8(..2), 0, random.u8(..2), 0],
+        |random, _| [random.u8(..), random.u8(..2), random.u8(..), 255 * random.u8(..2)],
+        |_, _| [0; 4],
+        |_, count| count.to_be_bytes(),
     ];
-    for kind in kinds {
+    let mut count = 0;
+    for (number, kind) in kinds.into_iter().enumerate() {
         let mut search = Search::new(PAYLOAD_BYTES_DEFAULT);
         for at in 0..2_000 {
-            let bytes: Vec<u8> = (0..350).flat_map(|_| kind(&mut random)).collect();
+            let mut next = || {
+                count += 1;
+                kind(&mut random, count)
+            };
+            let bytes: Vec<u8> = (0..350).flat_map(|_| next()).collect();
             search.push(&Data { offset: at * 1400, bytes: &bytes, ..place });
-            assert_eq!(search.find(), None);
+            assert_eq!(search.find(), None, "kind {number}");
             assert!(search.memory() < 1 << 20);
         }
     }

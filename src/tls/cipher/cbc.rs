@@ -24,8 +24,9 @@ pub(in crate::tls) struct Cbc {
     key: Key,
     hash: Hash,
     mac_key: Zeroizing<Vec<u8>>,
-    /// TLS 1.0: the last block of ciphertext.
-    last_block: [u8; BLOCK_BYTES],
+    /// TLS 1.0: the last block of ciphertext of the record before (RFC 2246 §6.2.3.2), and the number of the record that
+    /// needs it.
+    chained: ([u8; BLOCK_BYTES], u64),
     agreed: Agreed,
 }
 
@@ -54,9 +55,9 @@ impl Cbc {
             Some(key) if key.len() == 16 => Key::Aes128(Box::new(Aes128::new_from_slice(key).ok()?)),
             Some(key) => Key::Aes256(Box::new(Aes256::new_from_slice(key).ok()?)),
         };
-        let mut last_block = [0; BLOCK_BYTES];
-        last_block.iter_mut().zip(iv).for_each(|(to, from)| *to = *from);
-        Some(Self { key, hash, mac_key: Zeroizing::new(mac_key.to_vec()), last_block, agreed })
+        let mut chained = ([0; BLOCK_BYTES], 0);
+        chained.0.iter_mut().zip(iv).for_each(|(to, from)| *to = *from);
+        Some(Self { key, hash, mac_key: Zeroizing::new(mac_key.to_vec()), chained, agreed })
     }
 
     pub(super) fn prefix_bytes(&self) -> u64 {
@@ -88,15 +89,30 @@ impl Cbc {
         if self.agreed.encrypt_then_mac && self.mac(sequence, header, covered).bytes() != tag {
             return Err(BadMac);
         }
+        if self.has_vector() {
+            return self.open_covered(sequence, header, covered, out);
+        }
+        let (_, wanted) = self.chained;
+        let opened =
+            if wanted == sequence { self.open_covered(sequence, header, covered, out) } else { Err(BadMac) };
+        // behind a record that was lost this one can't be read, but the next one can, if this is what it seems
+        if let Some(last) = covered.last_chunk().filter(|_| opened.is_ok() || wanted != sequence) {
+            self.chained = (*last, sequence + 1);
+        }
+        opened
+    }
+
+    /// What stands between the vector and the MAC of encrypt-then-MAC.
+    fn open_covered(
+        &self,
+        sequence: u64,
+        header: [u8; HEADER_BYTES],
+        covered: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), BadMac> {
         self.decrypt(covered, out)?;
         strip_padding(out)?;
-        if !self.agreed.encrypt_then_mac {
-            self.check_mac(sequence, header, out)?;
-        }
-        if let Some(last) = covered.last_chunk() {
-            self.last_block = *last;
-        }
-        Ok(())
+        if self.agreed.encrypt_then_mac { Ok(()) } else { self.check_mac(sequence, header, out) }
     }
 
     /// The MAC at the end of `out` is that of what stands before it.
@@ -120,7 +136,7 @@ impl Cbc {
         let (vector, ciphertext) = if self.has_vector() {
             payload.split_first_chunk().ok_or(BadMac)?
         } else {
-            (&self.last_block, payload)
+            (&self.chained.0, payload)
         };
         if ciphertext.is_empty() || !ciphertext.len().is_multiple_of(BLOCK_BYTES) {
             return Err(BadMac);
@@ -149,4 +165,64 @@ fn strip_padding(out: &mut Vec<u8>) -> Result<(), BadMac> {
     }
     out.truncate(length);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use aes::cipher::{BlockEncryptMut, KeyIvInit};
+
+    use super::*;
+
+    const KEY: [u8; 16] = [3; 16];
+    const HEADER: [u8; HEADER_BYTES] = [23, 3, 1, 0, 0];
+
+    fn opener(encrypt_then_mac: bool) -> Cbc {
+        let agreed = Agreed { version: Version::Tls10, encrypt_then_mac, compresses: false };
+        Cbc::new(Some(&KEY), Hash::Sha1, &[9; 20], &[7; 16], agreed).unwrap()
+    }
+
+    /// Records of TLS 1.0 one behind the other: each begins with the last block of the one before.
+    fn records(encrypt_then_mac: bool, texts: &[&[u8]]) -> Vec<Vec<u8>> {
+        let cbc = opener(encrypt_then_mac);
+        let mut vector = [7; BLOCK_BYTES];
+        let mut seal = |(sequence, text): (usize, &&[u8])| {
+            let mut clear = text.to_vec();
+            if !encrypt_then_mac {
+                clear.extend_from_slice(cbc.mac(sequence as u64, HEADER, text).bytes());
+            }
+            // the last byte of the padding says how many stand before it (RFC 2246 §6.2.3.2)
+            let padding = BLOCK_BYTES - clear.len() % BLOCK_BYTES;
+            clear.resize(clear.len() + padding, padding as u8 - 1);
+            let encryptor = cbc::Encryptor::<Aes128>::new(&KEY.into(), &vector.into());
+            let length = clear.len();
+            encryptor.encrypt_padded_mut::<NoPadding>(&mut clear, length).unwrap();
+            let mut sealed = clear;
+            vector = *sealed.last_chunk().unwrap();
+            if encrypt_then_mac {
+                sealed.extend_from_slice(cbc.mac(sequence as u64, HEADER, &sealed).bytes());
+            }
+            sealed
+        };
+        texts.iter().enumerate().map(&mut seal).collect()
+    }
+
+    #[test]
+    fn behind_a_lost_record_the_next_is_not_guessed_and_those_behind_are_read() {
+        let texts: [&[u8]; 5] = [b"one", b"two of more than one block", b"three", b"four", b"five"];
+        for encrypt_then_mac in [false, true] {
+            let sealed = records(encrypt_then_mac, &texts);
+            for lost in [None, Some(0), Some(1), Some(2)] {
+                let mut cbc = opener(encrypt_then_mac);
+                let mut out = Vec::new();
+                for (at, record) in sealed.iter().enumerate().filter(|(at, _)| Some(*at) != lost) {
+                    let opened = cbc.open(at as u64, HEADER, record, &mut out);
+                    if lost.is_some_and(|lost| lost + 1 == at) {
+                        assert_eq!(opened, Err(BadMac), "{encrypt_then_mac} {lost:?} {at}");
+                    } else {
+                        assert_eq!((opened, &*out), (Ok(()), texts[at]), "{encrypt_then_mac} {lost:?}");
+                    }
+                }
+            }
+        }
+    }
 }

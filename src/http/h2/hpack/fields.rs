@@ -113,7 +113,7 @@ impl Fields {
     }
 
     fn pseudo(&mut self, name: Span, value: Span) {
-        if !self.headers.is_empty() {
+        if self.headers.iter().any(|header| header.name.is_known()) {
             // RFC 9113 §8.3: they stand before all others
             self.anomalies.insert(Anomalies::INVALID_HEADER);
         }
