@@ -258,6 +258,15 @@ pub const HPACK_TABLE_BYTES_MAX: usize = 64 << 10;
 /// Bytes in which the next frame is looked for behind a hole. A frame has to be whole to be believed; those of servers
 /// have 16 KiB, those of some uploads up to 1 MiB, which are passed by.
 pub const H2_SEARCH_BYTES_MAX: usize = 64 << 10;
+/// Of those, what is kept of bytes in which none was found: as many frames as their sender may make, at their longest.
+pub const H2_SEARCH_FRAMES_KEPT: usize = 4;
+/// Header blocks up to this size are tried as HPACK where a frame is looked for; what is longer proves nothing there.
+pub const H2_SEARCH_BLOCK_BYTES_MAX: usize = 512;
+/// Bits by which frames have to be unlikely among the bytes around them, beside those for the number of places: of 2^12
+/// searches through bytes in which each stands for itself, one would be deceived.
+pub const H2_SEARCH_BITS: u32 = 12;
+/// So many heads of frames in a row are believed whatever is around them.
+pub const H2_SEARCH_HEADS: u32 = 24;
 /// Segments that these bytes may have come in.
 pub const H2_SEARCH_PIECES_MAX: usize = 512;
 /// Places in them that look like the head of a frame and wait for its end: more than a few are bytes that were made to.

@@ -28,6 +28,7 @@ use crate::record::{Memo, Writer};
 use crate::time::Timestamp;
 use crate::tls::{Hold, Keys};
 use crate::wire::{Direction, FlowKey, Segment, TcpFlags};
+use books::Failed;
 use waiting::Waiting;
 
 pub use books::{Counters, GivenUp};
@@ -303,7 +304,7 @@ impl Worker {
                 }
             }));
             if result.is_err() {
-                self.recover();
+                self.forget_failed(Failed::InHand);
             }
         }
         for secrets in given {
@@ -328,21 +329,21 @@ impl Worker {
     /// One segment of a live capture: a flow on which the sensor fails is lost, no more.
     pub fn live_segment(&mut self, packed: &Packed, payload: &[u8]) {
         if catch_unwind(AssertUnwindSafe(|| self.segment(packed, payload))).is_err() {
-            self.recover();
+            self.forget_failed(Failed::InHand);
         }
     }
 
     /// Deadlines of flows that no frame touched; at the end of the input, all that is still open.
     pub fn close_round(&mut self, clock: Timestamp, last: bool) {
         while catch_unwind(AssertUnwindSafe(|| self.table.advance(&mut self.office, clock))).is_err() {
-            self.recover();
+            self.forget_failed(Failed::InHand);
         }
         self.close_waiting(clock);
         if last {
             self.office.deadline(clock);
             self.office.ordinal = u64::MAX;
             while catch_unwind(AssertUnwindSafe(|| self.table.finish(&mut self.office, clock))).is_err() {
-                self.recover();
+                self.forget_failed(Failed::InHand);
             }
             self.office.secrets.over = true;
             self.close_waiting(Timestamp::MAX);
@@ -406,10 +407,6 @@ impl Worker {
     #[must_use]
     pub const fn counters(&self) -> (&Counters, &crate::flow::Counters) {
         (&self.office.counters, &self.table.counters)
-    }
-
-    fn recover(&mut self) {
-        self.forget_failed(true);
     }
 }
 

@@ -79,15 +79,23 @@ impl Counters {
     }
 }
 
+/// Where the flow stood on which the worker failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failed {
+    /// It is the one that the table had in hand.
+    InHand,
+    /// It had ended and waited for its secrets.
+    Waiting,
+}
+
 impl Worker {
-    /// After a failure on one flow: it is lost, and a line that was begun is taken back. `touched`: it is the one that the
-    /// table had in hand.
+    /// After a failure on one flow: it is lost, and a line that was begun is taken back.
     #[cold]
-    pub(super) fn forget_failed(&mut self, touched: bool) {
+    pub(super) fn forget_failed(&mut self, failed: Failed) {
         self.office.counters.flows_failed += 1;
         let whole = self.office.lines.lines.last().map_or(0, |line| line.range.end);
         self.office.lines.text.truncate(whole);
-        if touched {
+        if failed == Failed::InHand {
             self.table.abandon(self.office.clock);
         }
         // what was opened in the piece that failed may not have been counted; the calls in hand are lost

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::books::Failed;
 use super::{Beside, Given, Office, Worker};
 use crate::connection::Connection;
 use crate::flow::table::Host;
@@ -50,7 +51,7 @@ impl Worker {
     /// Secrets come in between the frames: connections that waited for them are read.
     pub fn secrets(&mut self, given: &Given) {
         if catch_unwind(AssertUnwindSafe(|| self.take_secrets(given))).is_err() {
-            self.recover();
+            self.forget_failed(Failed::InHand);
         }
     }
 
@@ -107,7 +108,7 @@ impl Worker {
     /// Gives up the ended connections that have waited for long enough. One on which the sensor fails is lost, no more.
     pub(super) fn close_waiting(&mut self, clock: Timestamp) {
         while catch_unwind(AssertUnwindSafe(|| self.close_due(clock))).is_err() {
-            self.forget_failed(false);
+            self.forget_failed(Failed::Waiting);
         }
     }
 

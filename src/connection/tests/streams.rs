@@ -196,17 +196,22 @@ fn a_request_found_behind_a_hole_takes_its_times_from_itself() {
     assert_eq!(call.duration_ns, Some(3_000_000), "{call:?}");
 }
 
-/// Frames of both ends, where those of the server have holes: `Err` so many bytes are missing.
-fn answered(server: &[Result<Vec<u8>, usize>]) -> Call {
+/// What is told of these requests, of which the server's frames have holes: `Err` so many bytes are missing.
+fn answers(asks: &[Vec<u8>], server: &[Result<Vec<u8>, usize>]) -> Vec<Told> {
     let settings = frame(kind::SETTINGS, 0, 0, &[]);
-    let ask = [PREFACE.as_slice(), &settings, &head(1, true, GET)].concat();
+    let ask = [PREFACE.as_slice(), &settings, &asks.concat()].concat();
     let mut parts = vec![Part { direction: Direction::Up, at: 0, what: Ok(ask), turn: 0 }];
     let mut at = 0;
     for (turn, what) in [Ok(settings)].iter().chain(server).enumerate() {
         parts.push(Part { direction: Direction::Down, at, what: what.clone(), turn: turn + 1 });
         at += parts.last().unwrap().len();
     }
-    let (mut told, _) = play(&parts, Setting::default());
+    play(&parts, Setting::default()).0
+}
+
+/// The same of one request.
+fn answered(server: &[Result<Vec<u8>, usize>]) -> Call {
+    let mut told = answers(&[head(1, true, GET)], server);
     assert_eq!(told.len(), 1, "{told:?}");
     told.remove(0).call
 }
@@ -231,15 +236,7 @@ fn an_interim_answer_whose_status_is_unknown_is_not_the_answer() {
         Err(ask_again.len() - 11),
         Ok([interim, head(1, true, OK)].concat()),
     ];
-    let settings = frame(kind::SETTINGS, 0, 0, &[]);
-    let asks = [PREFACE.as_slice(), &settings, &head(1, true, GET), &head(3, true, GET)].concat();
-    let mut parts = vec![Part { direction: Direction::Up, at: 0, what: Ok(asks), turn: 0 }];
-    let mut at = 0;
-    for (turn, what) in [Ok(settings)].iter().chain(&server).enumerate() {
-        parts.push(Part { direction: Direction::Down, at, what: what.clone(), turn: turn + 1 });
-        at += parts.last().unwrap().len();
-    }
-    let (told, _) = play(&parts, Setting::default());
+    let told = answers(&[head(1, true, GET), head(3, true, GET)], &server);
     let call = &told.iter().find(|one| one.call.stream_id == Some(1)).unwrap().call;
     assert_eq!((call.status, call.response.head_bytes), (Some(200), Some(1)), "{call:?}");
 }

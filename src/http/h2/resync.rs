@@ -8,11 +8,13 @@
 use memchr::memchr;
 
 use super::frame::{HEAD_BYTES, Header, PAYLOAD_BYTES_DEFAULT, kind};
-use super::hpack::Table;
-use super::hpack::{self, Fields};
+use super::hpack::{self, Fields, Table};
 use crate::call::Anomalies;
 use crate::flow::Data;
-use crate::limits::{H2_SEARCH_BYTES_MAX, H2_SEARCH_OPEN_MAX, H2_SEARCH_PIECES_MAX};
+use crate::limits::{
+    H2_SEARCH_BITS, H2_SEARCH_BLOCK_BYTES_MAX, H2_SEARCH_BYTES_MAX, H2_SEARCH_FRAMES_KEPT, H2_SEARCH_HEADS,
+    H2_SEARCH_OPEN_MAX, H2_SEARCH_PIECES_MAX,
+};
 
 /// Bytes in which no frame was found yet.
 #[derive(Debug, Default)]
@@ -156,7 +158,8 @@ impl Search {
             let bits = bits.get_or_insert_with(|| Bits::new(&self.counts, self.searched));
             let behind = at + HEAD_BYTES..at + HEAD_BYTES + header.length as usize;
             if header.is_whole_block()
-                && let Some(block) = self.bytes.get(behind).filter(|block| block.len() <= BLOCK_BYTES_TRIED)
+                && let Some(block) =
+                    self.bytes.get(behind).filter(|block| block.len() <= H2_SEARCH_BLOCK_BYTES_MAX)
             {
                 if !is_block(block) {
                     return Chain::Broken;
@@ -180,8 +183,8 @@ impl Search {
     /// No more is kept than a few of the longest frames need, from the first place on at which one may begin.
     fn forget_oldest(&mut self) {
         const CLEARED_AT_ONCE: usize = 4096;
-        const FRAMES_KEPT: usize = 4;
-        let most = (FRAMES_KEPT * (self.payload_max as usize + HEAD_BYTES)).min(H2_SEARCH_BYTES_MAX);
+        let most =
+            (H2_SEARCH_FRAMES_KEPT * (self.payload_max as usize + HEAD_BYTES)).min(H2_SEARCH_BYTES_MAX);
         let mut least = if self.bytes.len() > 2 * most { self.bytes.len() - most } else { 0 };
         if self.pieces.len() > H2_SEARCH_PIECES_MAX {
             least = least.max(self.pieces.get(H2_SEARCH_PIECES_MAX / 2).map_or(0, |(start, _)| *start));
@@ -211,9 +214,6 @@ impl Search {
         }
     }
 }
-
-/// Header blocks up to this size are tried.
-const BLOCK_BYTES_TRIED: usize = 512;
 
 /// The bytes are HPACK, whatever its table holds.
 fn is_block(bytes: &[u8]) -> bool {
@@ -261,12 +261,6 @@ struct Bits<'a> {
     streams: Option<[u8; 2]>,
 }
 
-/// Beside those for the number of places: of 2^12 searches through bytes in which each stands for itself, one would be
-/// deceived.
-const BITS_ENOUGH: u32 = 4 * 12;
-/// So many heads in a row are believed whatever is around them.
-const HEADS_ENOUGH: u32 = 24;
-
 impl<'a> Bits<'a> {
     fn new(counts: &'a [u32], searched: u64) -> Self {
         Self {
@@ -275,7 +269,7 @@ impl<'a> Bits<'a> {
             own: [0; 256],
             heads: 0,
             bits: 0,
-            enough: BITS_ENOUGH + 4 * searched.max(1).ilog2(),
+            enough: 4 * (H2_SEARCH_BITS + searched.max(1).ilog2()),
             streams: None,
         }
     }
@@ -305,7 +299,7 @@ impl<'a> Bits<'a> {
             [s, t].into_iter().filter(|_| as_before).for_each(|byte| self.expect([byte]));
             self.streams = Some([s, t]);
         }
-        self.heads >= 2 && self.bits >= self.enough || self.heads >= HEADS_ENOUGH
+        self.heads >= 2 && self.bits >= self.enough || self.heads >= H2_SEARCH_HEADS
     }
 
     /// Adds a header block. Hardly a byte of one is small, and among small numbers hardly one is not.
