@@ -62,6 +62,10 @@ const _: () = assert!(BLOCK_BYTES_SMALL <= BLOCK_BYTES && BLOCK_BYTES < FRAME_BY
 // A frame's place in its block is told in 32 bits.
 const _: () = assert!(FRAME_BYTES_MAX + PACKET_OPTIONS_BYTES_MAX + BLOCK_BYTES < u32::MAX as usize);
 
+/// The latest time that a packet has, in nanoseconds: in the year 2518. What a file says beyond is taken as that, so that
+/// the deadlines behind it do not run together with the end of time, which stands for "never".
+pub const TIME_NS_MAX: u64 = u64::MAX - (1 << 60);
+
 /// Length of a round of live capture, in milliseconds: how long a call that is finished may wait for its place in
 /// the order, and how soon a request to stop is seen.
 pub const SLOT_MS: u64 = 20;

@@ -9,7 +9,7 @@ pub struct Timestamp(u64);
 impl Timestamp {
     /// Before every packet.
     pub const ZERO: Self = Self(0);
-    /// After every packet: a deadline that never comes.
+    /// After every packet and its deadlines: one that never comes.
     pub const MAX: Self = Self(u64::MAX);
 
     /// From nanoseconds since the epoch.

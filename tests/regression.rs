@@ -252,3 +252,14 @@ fn r016_an_acknowledgement_of_nonsense_does_not_say_where_the_server_stands() {
     tap.segment(0, "A", end, server + OK.len() as u32, b"");
     assert_eq!(told(&tap), ["http/1.1 GET h / -> 200 2"]);
 }
+
+#[test]
+fn r017_times_at_the_end_of_what_can_be_counted() {
+    let mut tap = Tap::connected();
+    tap.client(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").server(OK);
+    let outcome = harness::replay_stdin(&["--redact", "none"], &tap.capture_at_the_end_of_time());
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let calls = outcome.records("calls");
+    assert_eq!(calls.iter().map(line).collect::<Vec<_>>(), ["http/1.1 GET h / -> 200 2"]);
+    assert!(text(&calls[0]["time"]).starts_with("2518-"), "{}", calls[0]["time"]);
+}

@@ -1,6 +1,6 @@
 //! Captures made by hand: one TCP connection, segment by segment, in Ethernet and IPv4.
 
-use super::harness::pcap::HEADER;
+use super::harness::pcap::{HEADER, with_secrets};
 
 /// First sequence numbers of client and server.
 pub(crate) const BEGIN: [u32; 2] = [1_000, 5_000];
@@ -98,5 +98,20 @@ impl Tap {
     /// The file.
     pub(crate) fn capture(&self) -> Vec<u8> {
         [&HEADER[..], &self.records].concat()
+    }
+
+    /// As pcapng, in which every frame has the last time that can be written.
+    pub(crate) fn capture_at_the_end_of_time(&self) -> Vec<u8> {
+        const ENHANCED_PACKET: u8 = 6;
+        let mut bytes = with_secrets(&self.capture(), b"", usize::MAX);
+        let mut at = 0;
+        while let Some(len) = bytes.get(at + 4..at + 8) {
+            let len = u32::from_le_bytes(len.try_into().expect("four bytes")) as usize;
+            if bytes[at] == ENHANCED_PACKET {
+                bytes[at + 12..at + 20].fill(0xff);
+            }
+            at += len;
+        }
+        bytes
     }
 }

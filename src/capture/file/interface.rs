@@ -2,6 +2,7 @@
 
 use super::decode::{Order, u16_at, u32_at};
 use crate::capture::LinkType;
+use crate::limits::TIME_NS_MAX;
 use crate::time::Timestamp;
 
 /// What a section says of one of its interfaces.
@@ -51,19 +52,19 @@ impl Interface {
         Some(interface)
     }
 
-    /// The moment that a packet's number of units means; beyond what a `Timestamp` can hold, its ends.
+    /// The moment that a packet's number of units means; beyond what a packet may have, the first or the last one.
     #[inline]
     pub(super) fn time(&self, units: u64) -> Timestamp {
         let nanos = match self.resolution {
             Resolution::Times(factor) => match units.checked_mul(factor) {
-                Some(nanos) if self.offset_ns == 0 => return Timestamp::from_nanos(nanos),
+                Some(nanos) if self.offset_ns == 0 => return Timestamp::from_nanos(nanos.min(TIME_NS_MAX)),
                 _ => u128::from(units) * u128::from(factor),
             },
             Resolution::Over(divisor) => u128::from(units) / divisor,
             Resolution::Binary(shift) => (u128::from(units) * 1_000_000_000) >> shift,
         };
         let moment = i128::try_from(nanos).unwrap_or(i128::MAX).saturating_add(self.offset_ns);
-        Timestamp::from_nanos(moment.clamp(0, u64::MAX.into()) as u64)
+        Timestamp::from_nanos(moment.clamp(0, TIME_NS_MAX.into()) as u64)
     }
 }
 
@@ -113,7 +114,7 @@ mod tests {
             (0x80, 3, 3_000_000_000),
             (0x80 | 10, 1_024 + 512, 1_500_000_000),
             (0x80 | 127, u64::MAX, 0),
-            (0, u64::MAX, u64::MAX),
+            (0, u64::MAX, TIME_NS_MAX),
         ] {
             let interface = described(&[0, 9, 0, 1, exponent, 0, 0, 0]);
             assert_eq!(interface.time(units).as_nanos(), nanos, "{exponent}");
@@ -144,6 +145,6 @@ mod tests {
         assert_eq!(with(2).time(1_000_000).as_nanos(), 3_000_000_000);
         assert_eq!(with(-1).time(1_500_000).as_nanos(), 500_000_000);
         assert_eq!(with(-2).time(1_500_000), Timestamp::ZERO);
-        assert_eq!(with(i64::MAX).time(1), Timestamp::MAX);
+        assert_eq!(with(i64::MAX).time(1).as_nanos(), TIME_NS_MAX);
     }
 }
