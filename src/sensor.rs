@@ -14,7 +14,11 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::analysis::{Analysis, Settings};
 use crate::capture::file::OpenError;
@@ -181,13 +185,25 @@ fn sinks(config: &Config, stop: &Arc<AtomicBool>, progress: &Progress) -> Result
     Ok(Sinks { files, kafka })
 }
 
-/// SIGINT and SIGTERM ask for the end; a second one ends at once.
+/// How long after the first signal another one is the same: `timeout` and terminals under `sudo` send it to the process and to
+/// its group.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
+
+/// SIGINT and SIGTERM ask for the end; one that comes later ends at once.
+#[expect(clippy::disallowed_methods, reason = "signals come by the clock of the host")]
 fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 2, Arc::clone(stop))?;
-        signal_hook::flag::register(signal, Arc::clone(stop))?;
-    }
-    Ok(())
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let stop = Arc::clone(stop);
+    let listen = move || {
+        let mut first = None;
+        for _ in signals.forever() {
+            stop.store(true, Ordering::Relaxed);
+            if first.get_or_insert_with(Instant::now).elapsed() > SAME_SIGNAL {
+                std::process::exit(2);
+            }
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(listen).map(drop)
 }
 
 /// One sentence on standard error.
