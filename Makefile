@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/eaves/target
 
 # Each fuzz target runs this long.
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := capture_file wire flow h1 tls
+FUZZ_TARGETS := capture_file wire flow h1 tls hpack h2 grpc websocket
 
 .PHONY: help build demo test bench fuzz fixtures
 .DEFAULT_GOAL := help

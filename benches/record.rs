@@ -44,6 +44,7 @@ fn call() -> Call {
             head_bytes,
             body_bytes: Some(body_bytes),
             facts: None,
+            messages: None,
         }
     };
     let request = half(REQUEST, 0, 0);
@@ -66,6 +67,8 @@ fn call() -> Call {
         target: Some(span(4, 41)),
         authority: None,
         grpc_status: None,
+        grpc_message: None,
+        part: None,
         stream_id: None,
         status: Some(200),
         request,

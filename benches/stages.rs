@@ -176,7 +176,7 @@ fn http(criterion: &mut Criterion) {
     let context = Context { connection: 1, key, interface: 0, client: direction, tls: None };
     group.bench_function("exchange/call with its heads", |bencher| {
         let (mut asks, mut answers) = (Side::new(Kind::Request, true), Side::new(Kind::Response, true));
-        let (mut exchange, mut desk) = (Exchange::new(None, true), Desk::new(None));
+        let (mut exchange, mut desk) = (Exchange::new(None, true), Desk::new(None, u64::MAX));
         let (mut asked, mut answered, mut calls) = (0, 0, 0_u64);
         bencher.iter(|| {
             asks.data(&data(request.as_bytes(), asked, answered), &mut |event| {
@@ -198,7 +198,8 @@ fn http(criterion: &mut Criterion) {
 fn whole(capture: &[u8], analysis: bool) -> u64 {
     let fingerprinter = Fingerprinter::new(&[7; 32]);
     let writer = Writer::new("bench", Redaction::Standard, fingerprinter.clone(), None);
-    let duties = Duties { analysis, calls: true, connections: true, memory_max: MEMORY_MAX };
+    let duties =
+        Duties { analysis, calls: true, connections: true, memory_max: MEMORY_MAX, part_ns: u64::MAX };
     let mut worker = Worker::new(writer, fingerprinter, duties);
     let (mut wire, mut clock, mut ordinal, mut lines) =
         (Wire::new(FRAGMENT_BYTES_MAX), Timestamp::ZERO, 0, Lines::default());

@@ -72,6 +72,8 @@ pub struct Observation {
     pub route: String,
     /// Nothing of it is missing.
     pub complete: bool,
+    /// It goes on with a call that was observed: a later part of it, or the messages behind an upgrade.
+    pub continues: bool,
 }
 
 impl Observation {
@@ -253,6 +255,10 @@ impl Analysis {
         self.calls += 1;
         self.now = self.now.max(call.time);
         let labels = self.inventory.observe(call);
+        if call.continues {
+            // its heads are those of the call, which was judged by them
+            return labels;
+        }
         let (now, findings, inventory) = (self.now, &mut self.findings, &self.inventory);
         let baseline = |operation: u128| {
             let (calls, since) = inventory.closed(operation).unzip();
@@ -339,6 +345,7 @@ pub(crate) mod tests {
             credential: Seen::None,
             route: "r".into(),
             complete: true,
+            continues: false,
         }
     }
 
@@ -401,6 +408,22 @@ pub(crate) mod tests {
             (Some([198, 51, 100, 7].into()), "request query api_key")
         );
         assert!(!last.evidence[0].value_masked.contains("k3yV"));
+    }
+
+    #[test]
+    fn what_goes_on_with_a_call_is_judged_once() {
+        let whole = observed(1, KEY, "{}");
+        let part = Observation { continues: true, ..observed(2, KEY, "{}") };
+        let messages = Observation { method: None, status: None, ..part.clone() };
+        let mut once = analysis(false, false);
+        let all = play(&mut once, &[whole, part, messages]);
+        assert_eq!(findings(&all).iter().map(|one| one.count).collect::<Vec<_>>(), [1]);
+        let calls = all.iter().filter_map(|emitted| match emitted {
+            Emitted::Endpoint(endpoint) => Some(endpoint.calls),
+            Emitted::Finding(_) => None,
+        });
+        assert_eq!(calls.collect::<Vec<_>>(), [1]);
+        assert_eq!(once.counters().calls_without_operation, 0);
     }
 
     #[test]

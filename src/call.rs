@@ -106,7 +106,7 @@ pub enum Protocol {
     Http10,
     /// HTTP/1.1.
     Http11,
-    /// HTTP/1.1 up to the answer 101, WebSocket from there on (RFC 6455 §4).
+    /// The messages of WebSocket behind the call that asked for it (RFC 6455 §5, RFC 8441).
     WebSocket,
     /// HTTP/2 (RFC 9113).
     H2,
@@ -265,7 +265,8 @@ names! {
         SEGMENT_REWRITTEN = 20, "segment_rewritten";
         /// A body where the method or the status allows none.
         UNEXPECTED_BODY = 21, "unexpected_body";
-        /// A frame that HTTP/2 has not: its size or its stream can't be (RFC 9113 §4, §6).
+        /// A frame that HTTP/2 or WebSocket has not: its size, its stream, its bits or its place can't be (RFC 9113 §4, §6;
+        /// RFC 6455 §5); in a body of gRPC, a message without its prefix.
         INVALID_FRAME = 22, "invalid_frame";
         /// A header block that is not HPACK (RFC 7541).
         INVALID_HPACK = 23, "invalid_hpack";
@@ -294,6 +295,83 @@ pub struct Message {
     pub body_bytes: Option<u64>,
     /// What the body's values say; absent when the body was not inspected.
     pub facts: Option<Facts>,
+    /// The messages that it consists of, where the protocol has any.
+    pub messages: Option<Box<Messages>>,
+}
+
+/// Messages that one end sent in a call, and bytes of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Those that began.
+    pub count: u64,
+    /// Bytes of their payload as they were sent.
+    pub bytes: u64,
+}
+
+impl Tally {
+    const fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.bytes += other.bytes;
+    }
+}
+
+/// The messages that one end sent in a call (gRPC, WebSocket).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Messages {
+    /// Those that began.
+    pub count: u64,
+    /// Bytes of their payload as they were sent, compressed or not.
+    pub bytes: u64,
+    /// Those that are compressed.
+    pub compressed: u64,
+    /// What kinds of frames of WebSocket.
+    pub opcodes: Option<Opcodes>,
+}
+
+/// Messages of WebSocket by kind (RFC 6455 §11.8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opcodes {
+    /// Text messages.
+    pub text: Tally,
+    /// Binary messages.
+    pub binary: Tally,
+    /// Frames that close.
+    pub close: Tally,
+    /// Pings.
+    pub ping: Tally,
+    /// Pongs.
+    pub pong: Tally,
+    /// Why it was closed (RFC 6455 §7.4).
+    pub close_code: Option<u16>,
+}
+
+impl Messages {
+    /// Adds what was counted later.
+    pub fn add(&mut self, later: &Self) {
+        self.count += later.count;
+        self.bytes += later.bytes;
+        self.compressed += later.compressed;
+        if let Some(later) = &later.opcodes {
+            let opcodes = self.opcodes.get_or_insert_default();
+            opcodes.text.add(later.text);
+            opcodes.binary.add(later.binary);
+            opcodes.close.add(later.close);
+            opcodes.ping.add(later.ping);
+            opcodes.pong.add(later.pong);
+            opcodes.close_code = opcodes.close_code.or(later.close_code);
+        }
+    }
+}
+
+/// One of the parts that a long call is told in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// From 0.
+    pub number: u32,
+    /// Id of the first part.
+    pub first: u128,
+    /// No other part follows.
+    pub is_last: bool,
 }
 
 /// One request with its answer.
@@ -338,6 +416,10 @@ pub struct Call {
     pub status: Option<u16>,
     /// `grpc-status`, if this is gRPC.
     pub grpc_status: Option<u32>,
+    /// `grpc-message`: what went wrong, percent-encoded.
+    pub grpc_message: Option<Span>,
+    /// Which part of a call it is that is told in parts.
+    pub part: Option<Part>,
     /// The request.
     pub request: Message,
     /// The response.
@@ -446,6 +528,8 @@ pub struct Connection {
     pub calls: u64,
     /// What was seen of its TLS; none: it is not TLS.
     pub tls: Option<Session>,
+    /// Version of its QUIC: `1`, `2`, `draft-29`.
+    pub quic_version: Option<String>,
     /// Anomalies that belong to no call.
     pub anomalies: Anomalies,
 }

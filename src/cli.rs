@@ -21,8 +21,8 @@ pub struct Typed {
 
 const LONG_ABOUT: &str = "\
 A passive network sensor for API traffic. It reads capture files or listens on a mirror port, reassembles TCP, \
-decrypts TLS with keys it is given, parses HTTP/1.x, HTTP/2 and gRPC, and turns every API call into one record; from \
-the calls it builds the inventory of the APIs that really exist and reports leaks. It never sends a packet.";
+decrypts TLS with keys it is given, parses HTTP/1.x, HTTP/2, gRPC and WebSocket, and turns every API call into one \
+record; from the calls it builds the inventory of the APIs that really exist and reports leaks. It never sends a packet.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -172,6 +172,9 @@ pub struct Options {
     /// Ciphertext that may wait for keys that come late [default: 64MiB]
     #[arg(long, value_name = "BYTES")]
     pub tls_hold: Option<Bytes>,
+    /// A conversation (WebSocket, a stream of gRPC) that lasts longer is told in parts of this length [default: 5m]
+    #[arg(long, value_name = "DURATION")]
+    pub call_max: Option<Period>,
 }
 
 /// Where the records go.
@@ -251,6 +254,7 @@ impl Options {
             keylog: first_given(self.keylog, file.keylog),
             private_key: first_given(self.private_key, file.private_key),
             tls_hold: self.tls_hold.or(file.tls_hold),
+            call_max: self.call_max.or(file.call_max),
         }
     }
 }

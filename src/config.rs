@@ -12,6 +12,7 @@ mod units;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use error::ConfigError;
 pub use kafka::KafkaConfig;
@@ -55,6 +56,8 @@ pub struct Config {
     pub private_keys: Vec<PathBuf>,
     /// Ciphertext of all workers that may wait for secrets, in bytes.
     pub tls_hold_bytes: u64,
+    /// How long a call of messages lasts until it is told in parts, and how long each part is.
+    pub call_max: Duration,
     /// Files and standard output.
     pub outputs: Outputs,
     /// Whether inventory and findings are made.
@@ -204,10 +207,25 @@ fn shared(options: Options, output: OutputOptions, sensor: Option<&str>) -> Resu
         keylogs: options.keylog,
         private_keys: options.private_key,
         tls_hold_bytes: options.tls_hold.map_or(limits::TLS_HOLD_BYTES_DEFAULT, |bytes| bytes.0),
+        call_max: call_max(options.call_max)?,
         outputs: outputs::resolve(&output, analysis)?,
         analysis,
         kafka: kafka::resolve(output)?,
     })
+}
+
+fn call_max(given: Option<Period>) -> Result<Duration, ConfigError> {
+    let least = Duration::from_secs(limits::CALL_MAX_S_MIN);
+    let given = given.map_or(Duration::from_secs(limits::CALL_MAX_S_DEFAULT), |period| period.0);
+    if given < least {
+        let allowed = format!("at least {}", Period(least));
+        return Err(ConfigError::OutOfRange {
+            option: "call-max",
+            value: Period(given).to_string(),
+            allowed,
+        });
+    }
+    Ok(given)
 }
 
 fn workers(given: Option<usize>) -> Result<usize, ConfigError> {

@@ -1,7 +1,8 @@
 //! The stack of one connection: the few lines that chain the layers, and the choice of what it speaks.
 //!
 //! ```text
-//!   Looking ──a start line──▶ Http ──101, or CONNECT answered with 2xx──▶ Looking (in the tunnel) or GivenUp
+//!   Looking ──a start line──▶ Http ──CONNECT answered with 2xx──▶ Looking (in the tunnel)
+//!      │                        └──101──▶ WebSocket, Http2 or GivenUp
 //!      ├──a preface, or frames under way──▶ Http2
 //!      ├──a ClientHello──▶ Tls ──▶ Looking (at its plaintext)
 //!      └──another protocol, or nothing known for too long──▶ GivenUp
@@ -11,6 +12,7 @@ mod arbitrary;
 mod h2;
 mod look;
 mod secured;
+mod switch;
 #[cfg(test)]
 mod tests;
 
@@ -19,18 +21,18 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::call::{Anomalies, Causes, Roles};
-use crate::exchange::{Context, Desk, Exchange, Finished, Verdict, cause_of_end};
-use crate::flow::{Chunk, Data, EndReason, Gap, GapCause, Stamp};
+use crate::exchange::{Context, Desk, Exchange, Finished, cause_of_end};
+use crate::flow::{Chunk, Data, EndReason, Stamp};
 use crate::http::HttpEvent;
 use crate::http::h1::Side;
 use crate::http::h1::head::Kind;
-use crate::limits::TUNNELS_MAX;
 use crate::time::Timestamp;
 use crate::tls::Session;
 use crate::wire::{Direction, FlowKey, Segment};
 use h2::{Http2, Said};
 use look::{Look, Looked};
 use secured::Secured;
+use switch::WebSocket;
 
 pub use arbitrary::read_arbitrary;
 
@@ -60,6 +62,7 @@ enum Stage {
     Looking(Look),
     Http(Box<Http>),
     Http2(Box<Http2>),
+    WebSocket(Box<WebSocket>),
     Tls(Box<Secured>),
     GivenUp { protocol: &'static str, reason: &'static str },
 }
@@ -121,6 +124,7 @@ impl Connection {
         match &self.stage {
             Stage::GivenUp { .. } => true,
             Stage::Tls(secured) => secured.tls.failure().is_some() || secured.inner.has_given_up(),
+            Stage::WebSocket(talk) => talk.conversation.is_told(),
             Stage::Looking(_) | Stage::Http(_) | Stage::Http2(_) => false,
         }
     }
@@ -131,6 +135,7 @@ impl Connection {
         match &self.stage {
             Stage::Http(http) => http.exchange.open() as u64,
             Stage::Http2(http) => http.streams().open() as u64,
+            Stage::WebSocket(talk) => u64::from(!talk.conversation.is_told()),
             Stage::Tls(secured) => secured.inner.open_calls(),
             Stage::Looking(_) | Stage::GivenUp { .. } => 0,
         }
@@ -146,6 +151,7 @@ impl Connection {
                 size_of::<Http>() + http.request.memory() + http.response.memory() + http.exchange.memory()
             }
             Stage::Http2(http) => http.memory(),
+            Stage::WebSocket(talk) => size_of::<WebSocket>() + talk.conversation.memory(),
             Stage::Tls(secured) => size_of::<Secured>() + secured.tls.memory() + secured.inner.memory(),
             Stage::GivenUp { .. } => 0,
         }
@@ -171,7 +177,7 @@ impl Connection {
                     Stage::Looking(look) => look.start(direction, start.known),
                     Stage::Http(http) if !start.known => http.join(direction),
                     Stage::Http2(http) => http.start(direction, &start),
-                    Stage::Http(_) | Stage::Tls(_) | Stage::GivenUp { .. } => {}
+                    Stage::Http(_) | Stage::WebSocket(_) | Stage::Tls(_) | Stage::GivenUp { .. } => {}
                 }
             }
             Chunk::Data(data) => self.data(key, desk, direction, &data, emit),
@@ -187,11 +193,13 @@ impl Connection {
                     self.follow_verdict(key, desk, emit);
                 }
                 Stage::Http2(http) => http.hear(desk, direction, &Said::Gap(&gap), emit),
+                Stage::WebSocket(talk) => talk.conversation.gap(direction == talk.client, &gap),
                 Stage::Tls(_) | Stage::GivenUp { .. } => {}
             },
             Chunk::Rewritten => match &mut self.stage {
                 Stage::Http(http) => http.exchange.rewritten(direction == http.context.client),
                 Stage::Http2(http) => http.streams_mut().rewritten(),
+                Stage::WebSocket(talk) => talk.conversation.rewritten(),
                 Stage::Looking(_) | Stage::Tls(_) | Stage::GivenUp { .. } => {
                     self.anomalies.insert(Anomalies::SEGMENT_REWRITTEN);
                 }
@@ -208,6 +216,8 @@ impl Connection {
                     }
                 } else if let Stage::Http2(http) = &mut self.stage {
                     http.hear(desk, direction, &Said::End(end.reason), emit);
+                } else if let Stage::WebSocket(talk) = &mut self.stage {
+                    talk.conversation.end(direction == talk.client, end.reason);
                 }
             }
         }
@@ -219,7 +229,29 @@ impl Connection {
         match &self.stage {
             Stage::Tls(secured) if secured.tls.waits() => secured.tls.wanted(),
             Stage::Tls(secured) => secured.inner.wanted(),
-            Stage::Looking(_) | Stage::Http(_) | Stage::Http2(_) | Stage::GivenUp { .. } => Vec::new(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// When a part of a call is to be told although nothing comes.
+    #[must_use]
+    #[inline]
+    pub fn due(&self) -> Timestamp {
+        match &self.stage {
+            Stage::Http2(http) => http.streams().due(),
+            Stage::WebSocket(talk) => talk.conversation.due(),
+            Stage::Tls(secured) => secured.inner.due(),
+            _ => Timestamp::MAX,
+        }
+    }
+
+    /// Tells the parts of calls that have lasted for long enough at that time.
+    pub fn tell_parts(&mut self, desk: &Desk, clock: Timestamp, emit: &mut impl FnMut(Finished<'_>)) {
+        match &mut self.stage {
+            Stage::Http2(http) => http.streams_mut().tell_parts(desk, clock, emit),
+            Stage::WebSocket(talk) => talk.conversation.tell_parts(desk, clock, emit),
+            Stage::Tls(secured) => secured.inner.tell_parts(desk, clock, emit),
+            _ => {}
         }
     }
 
@@ -278,6 +310,11 @@ impl Connection {
                     (true, _) => None,
                 }
             }
+            Stage::WebSocket(talk) => {
+                talk.conversation.finish(cause, emit);
+                self.calls += 1;
+                (!self.anomalies.is_empty()).then_some(("websocket", "anomalies"))
+            }
             Stage::Tls(secured) => {
                 let Secured { tls, inner } = &mut **secured;
                 let cause = if tls.failure().is_some() { Causes::UNDECRYPTED } else { cause };
@@ -301,11 +338,7 @@ impl Connection {
         let (client, roles) = match (self.client, self.opener) {
             (Some(client), _) => (client, Roles::Content),
             (None, Some(opener)) => (opener, Roles::Handshake),
-            (None, None) => {
-                let (up, down) = (key.sender(Direction::Up), key.sender(Direction::Down));
-                let client = if up.port() >= down.port() { Direction::Up } else { Direction::Down };
-                (client, Roles::Ports)
-            }
+            (None, None) => (key.client_by_ports(), Roles::Ports),
         };
         let ordered = |pair: [u64; 2]| match client {
             Direction::Up => pair,
@@ -326,6 +359,7 @@ impl Connection {
             bytes: ordered(self.bytes),
             calls: self.calls,
             tls: None,
+            quic_version: None,
             anomalies: self.anomalies,
         }
     }
@@ -386,6 +420,7 @@ impl Connection {
                 self.follow_verdict(key, desk, emit);
                 self.doubt();
             }
+            Stage::WebSocket(talk) => talk.data(desk, direction, data, emit),
             Stage::Tls(_) | Stage::GivenUp { .. } => {}
         }
     }
@@ -444,102 +479,9 @@ impl Connection {
             };
         }
     }
-
-    /// After the answer to a CONNECT or to a wish for another protocol.
-    #[inline]
-    fn follow_verdict(&mut self, key: &FlowKey, desk: &mut Desk, emit: &mut impl FnMut(Finished<'_>)) {
-        loop {
-            let Stage::Http(http) = &mut self.stage else { return };
-            let Some(verdict) = http.exchange.take_verdict() else { return };
-            match verdict {
-                Verdict::Resume => {
-                    let Http { context, request, response, exchange, .. } = &mut **http;
-                    request.resume(&mut |event| exchange.request(context, desk, event, emit));
-                    response.resume(&mut |event| exchange.response(context, desk, event, emit));
-                }
-                Verdict::Upgrade("h2c") => self.upgrade(desk, emit),
-                Verdict::Upgrade(protocol) => {
-                    self.leave_http(desk, emit);
-                    self.stage = Stage::GivenUp { protocol, reason: "upgraded" };
-                }
-                Verdict::Tunnel if self.tunnels >= TUNNELS_MAX => {
-                    self.leave_http(desk, emit);
-                    self.stage = Stage::GivenUp { protocol: "tunnel", reason: "too_deep" };
-                }
-                Verdict::Tunnel => self.enter_tunnel(key, desk, emit),
-            }
-        }
-    }
-
-    /// What was asked and is not answered in HTTP any more is told before another protocol begins.
-    fn leave_http(&mut self, desk: &mut Desk, emit: &mut impl FnMut(Finished<'_>)) {
-        let Stage::Http(http) = &mut self.stage else { return };
-        http.exchange.finish(desk, Causes::CONNECTION_CLOSED, emit);
-        self.calls += http.exchange.calls();
-        self.anomalies.insert(http.exchange.late_anomalies());
-    }
-
-    /// Both directions go on in HTTP/2, beginning with what was held.
-    fn upgrade(&mut self, desk: &mut Desk, emit: &mut impl FnMut(Finished<'_>)) {
-        self.leave_http(desk, emit);
-        let Stage::Http(http) = &mut self.stage else { return };
-        let request = http.exchange.take_carried_over();
-        let mut next = Box::new(Http2::upgraded(http.context.clone(), desk, request.as_deref()));
-        let (held, holes) = http.hand_over();
-        for Held { direction, bytes, place } in held {
-            next.hear(desk, direction, &Said::Data(&Data { bytes: &bytes, ..place }), emit);
-        }
-        for direction in holes {
-            // how long the hole was is not known here: it may hide anything
-            let gap = Gap { offset: 0, len: u64::MAX, cause: GapCause::Lost };
-            next.hear(desk, direction, &Said::Gap(&gap), emit);
-        }
-        self.stage = Stage::Http2(next);
-    }
-
-    /// Both directions begin anew inside the tunnel; what was held for it is looked at first.
-    fn enter_tunnel(&mut self, key: &FlowKey, desk: &mut Desk, emit: &mut impl FnMut(Finished<'_>)) {
-        self.leave_http(desk, emit);
-        self.tunnels += 1;
-        let Stage::Http(http) = &mut self.stage else { return };
-        let mut look = Look::default();
-        look.start(Direction::Up, true);
-        look.start(Direction::Down, true);
-        let (held, holes) = http.hand_over();
-        for direction in holes {
-            look.gap(direction);
-        }
-        self.stage = Stage::Looking(look);
-        for Held { direction, bytes, place } in held {
-            self.data(key, desk, direction, &Data { bytes: &bytes, ..place }, emit);
-        }
-    }
-}
-
-/// Bytes that came before it was known who shall read them.
-struct Held {
-    direction: Direction,
-    bytes: Vec<u8>,
-    place: Data<'static>,
 }
 
 impl Http {
-    /// What both sides held for whatever follows, and the directions of which it has a hole.
-    fn hand_over(&mut self) -> (Vec<Held>, Vec<Direction>) {
-        let client = self.context.client;
-        let (mut held, mut holes) = (Vec::new(), Vec::new());
-        for (direction, side) in [(client, &mut self.request), (client.reverse(), &mut self.response)] {
-            let keep = |data: Data<'_>| {
-                let (bytes, place) = (data.bytes.to_vec(), Data { bytes: &[], ..data });
-                held.push(Held { direction, bytes, place });
-            };
-            if !side.hand_over(keep) {
-                holes.push(direction);
-            }
-        }
-        (held, holes)
-    }
-
     /// This direction began before the capture did.
     fn join(&mut self, direction: Direction) {
         if direction == self.context.client {

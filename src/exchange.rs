@@ -4,7 +4,10 @@
 //! packet acknowledges exactly the end of a request, and that begins behind what the client had already heard when
 //! it asked, answers that request and no other. What neither says stays apart, as two halves.
 
+mod body;
 mod causes;
+mod conversation;
+mod desk;
 mod order;
 mod stream;
 
@@ -14,14 +17,15 @@ use std::sync::Arc;
 
 use crate::call::{Anomalies, Call, Causes, HeaderSpan, Message, Protocol};
 use crate::http::h1::head::{Lines, StartLine, Version};
-use crate::http::h2::hpack::Fields;
 use crate::http::{Expect, Head, HttpEvent, MessageEnd, Place};
-use crate::limits::{BODY_INSPECTED_BYTES_MAX, PIPELINE_MAX, SPARE_CALL_BYTES_MAX, SPARE_CALLS};
+use crate::limits::{BODY_INSPECTED_BYTES_MAX, PIPELINE_MAX};
 use crate::time::Timestamp;
-use crate::tls::{Bench, Session};
+use crate::tls::Session;
 use crate::wire::{Direction, FlowKey};
 use causes::cause_of;
 pub use causes::cause_of_end;
+pub use conversation::Conversation;
+pub use desk::Desk;
 use order::{Answer, Asked, Entry};
 pub use stream::Streams;
 
@@ -50,56 +54,6 @@ impl Context {
     }
 }
 
-/// Calls for use again and what bodies are wanted: one per worker.
-#[derive(Debug, Default)]
-pub struct Desk {
-    #[expect(clippy::vec_box, reason = "what is kept is the memory behind the box")]
-    spare: Vec<Box<Asked>>,
-    wants_body: Option<fn(&Call, &Message) -> bool>,
-    opened: u64,
-    /// Room for what a header block of HTTP/2 says.
-    pub fields: Fields,
-    /// What decrypts.
-    pub tls: Bench,
-}
-
-impl Desk {
-    /// `wants_body` says of a message whose head is whole whether its body is to be kept for inspection.
-    #[must_use]
-    pub fn new(wants_body: Option<fn(&Call, &Message) -> bool>) -> Self {
-        Self { wants_body, ..Self::default() }
-    }
-
-    fn wants(&self, call: &Call, message: &Message) -> Option<Vec<u8>> {
-        self.wants_body.filter(|wants| wants(call, message)).map(|_| Vec::new())
-    }
-
-    /// A call with nothing in it but where its message begins.
-    fn take(
-        &mut self,
-        context: &Context,
-        place: &Place,
-        direction: Direction,
-        stream_id: Option<u32>,
-    ) -> Box<Asked> {
-        self.opened += 1;
-        let mut asked = self.spare.pop().unwrap_or_else(|| Box::new(Asked::new(context)));
-        asked.begin(context, place, direction, stream_id);
-        asked
-    }
-
-    /// Calls that were opened since this was last asked.
-    pub const fn take_opened(&mut self) -> u64 {
-        std::mem::replace(&mut self.opened, 0)
-    }
-
-    fn give_back(&mut self, asked: Box<Asked>) {
-        if self.spare.len() < SPARE_CALLS && asked.call.buffer.capacity() <= SPARE_CALL_BYTES_MAX {
-            self.spare.push(asked);
-        }
-    }
-}
-
 /// A call that ended, with the bodies that were wanted of it, whole.
 #[derive(Debug)]
 pub struct Finished<'a> {
@@ -122,12 +76,17 @@ pub enum Verdict {
     Upgrade(&'static str),
 }
 
-/// A request of HTTP/1 that HTTP/2 answers: the client asked to switch (RFC 7540 §3.2).
+/// A call that asked for another protocol, which goes on from it: HTTP/2 answers it as its first stream (RFC 7540 §3.2),
+/// WebSocket follows it (RFC 6455 §4).
 #[derive(Debug)]
 pub struct CarriedOver {
     call: Call,
     place: Place,
+    /// Where its answer begins.
+    answered: Place,
     end_time: Option<Timestamp>,
+    /// The answer is that to its request.
+    is_paired: bool,
 }
 
 /// Whether requests that were not seen wait for their answers.
@@ -160,7 +119,7 @@ pub struct Exchange {
     /// Requests were seen that did not wait for the answer before.
     pipelines: bool,
     verdict: Option<Verdict>,
-    /// The request that goes on as the first stream of HTTP/2.
+    /// The call from which another protocol goes on.
     carried_over: Option<Box<CarriedOver>>,
     late: [Anomalies; 2],
     calls: u64,
@@ -215,7 +174,7 @@ impl Exchange {
         self.verdict.take()
     }
 
-    /// The request that HTTP/2 answers from here on.
+    /// The call from which another protocol goes on.
     pub fn take_carried_over(&mut self) -> Option<Box<CarriedOver>> {
         self.carried_over.take()
     }
@@ -255,13 +214,13 @@ impl Exchange {
             HttpEvent::Head(head) => self.ask(context, desk, &head, emit),
             HttpEvent::Body { bytes, .. } => {
                 if let Some(Entry::Asked(asked)) = self.queue.back_mut() {
-                    self.held_bytes += asked.keep_request_body(bytes);
+                    self.held_bytes += asked.keep_body(true, bytes);
                 }
                 Expect::Framing
             }
-            HttpEvent::Missing { .. } => {
+            HttpEvent::Missing { len } => {
                 if let Some(Entry::Asked(asked)) = self.queue.back_mut() {
-                    asked.request_body = None;
+                    asked.lose_body(true, Some(len));
                 }
                 Expect::Framing
             }
@@ -296,12 +255,12 @@ impl Exchange {
             HttpEvent::Head(head) => return self.answer(context, desk, &head, emit),
             HttpEvent::Body { bytes, .. } => {
                 if let Some(asked) = answering(&mut self.queue, &mut self.alone) {
-                    self.held_bytes += asked.keep_response_body(bytes);
+                    self.held_bytes += asked.keep_body(false, bytes);
                 }
             }
-            HttpEvent::Missing { .. } => {
+            HttpEvent::Missing { len } => {
                 if let Some(asked) = answering(&mut self.queue, &mut self.alone) {
-                    asked.response_body = None;
+                    asked.lose_body(false, Some(len));
                 }
             }
             HttpEvent::End(end) => self.end_answer(desk, &end, emit),
@@ -356,6 +315,8 @@ impl Exchange {
             && !self.uncertain
             && matches!(self.queue.back(), Some(Entry::Hidden(_)));
         asked.request_body = desk.wants(&asked.call, &asked.call.request);
+        asked.expect_grpc_web_request();
+        self.held_bytes += asked.kept_bytes;
         let before = self.queue.iter().rev().find_map(Entry::asked);
         self.pipelines |= before.is_some_and(|before| before.is_pipelined_with(&asked));
         self.queue.push_back(Entry::Asked(asked));
@@ -395,18 +356,23 @@ impl Exchange {
         self.held_bytes += head_memory(call) - before;
         call.anomalies = call.anomalies.union(head.lines.anomalies).union(late);
         asked.response_body = desk.wants(&asked.call, &asked.call.response);
+        let kept = asked.kept_bytes;
+        asked.expect_grpc_web_response();
+        self.held_bytes += asked.kept_bytes - kept;
         let expect = match asked.expectation(status) {
             Expect::Framing if !paired => Expect::Unasked,
             expect => expect,
         };
         if expect == Expect::Switch {
             let upgrade = order::upgrade_name(&asked.call);
-            if upgrade == Protocol::WebSocket.name() {
-                asked.call.protocol = Protocol::WebSocket;
-            }
-            if upgrade == "h2c" && paired {
-                let (call, place, end_time) = (asked.call.clone(), asked.place, asked.end_time);
-                self.carried_over = Some(Box::new(CarriedOver { call, place, end_time }));
+            if matches!(upgrade, "h2c" | "websocket") {
+                self.carried_over = Some(Box::new(CarriedOver {
+                    call: asked.call.clone(),
+                    place: asked.place,
+                    answered: head.place,
+                    end_time: asked.end_time,
+                    is_paired: paired,
+                }));
             }
             self.verdict = Some(if status == 101 { Verdict::Upgrade(upgrade) } else { Verdict::Tunnel });
         } else if asked.waits_for_verdict() {
@@ -486,6 +452,7 @@ impl Exchange {
     fn emit(&mut self, desk: &mut Desk, mut asked: Box<Asked>, emit: &mut impl FnMut(Finished<'_>)) {
         self.calls += 1;
         self.held_bytes = self.held_bytes.saturating_sub(asked.kept_bytes + head_memory(&asked.call));
+        asked.close_messages();
         let (request_body, response_body) = (asked.request_body.take(), asked.response_body.take());
         emit(Finished {
             call: &mut asked.call,
@@ -578,6 +545,7 @@ fn copy_head(buffer: &mut Vec<u8>, headers: &mut Vec<HeaderSpan>, head: &Head<'_
         head_bytes: head.cut.is_none().then_some(head.bytes.len() as u64),
         body_bytes: None,
         facts: None,
+        messages: None,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Chunk → HttpEvent: the events that every version of HTTP speaks.
 
+pub mod grpc;
 pub mod h1;
 pub mod h2;
 pub mod sniff;
+pub mod websocket;
 
 use crate::call::Anomalies;
 use crate::flow::EndReason;

@@ -65,34 +65,44 @@ impl Inventory {
         }
     }
 
-    /// Takes a call in; says what it is a call of.
+    /// Takes a call in; says what it is a call of. What continues a call is not counted again.
     pub fn observe(&mut self, call: &Observation) -> Labels {
         if !write_service(call, &mut self.service) {
-            self.counters.calls_without_operation += 1;
+            self.counters.calls_without_operation += u64::from(!call.continues);
             return Labels::default();
         }
         let method =
             call.method.as_deref().filter(|method| !method.is_empty() && method.len() <= METHOD_BYTES_MAX);
-        let (Some(method), true) = (method, self.write_template(call)) else {
-            self.counters.calls_without_operation += 1;
-            return Labels { service: Some(self.service.as_str().into()), ..Labels::default() };
+        let has_template = self.write_template(call);
+        let Some(method) = method.filter(|_| has_template) else {
+            self.counters.calls_without_operation += u64::from(!call.continues);
+            return self.labels_written(has_template);
         };
         let id = operation_id(&self.service, method, &self.template);
-        let client = hash_of_ip(call.client.ip(), self.seed);
-        if !self.operations.contains_key(&id) && !self.create(id, method, call) {
-            return Labels {
-                service: Some(self.service.as_str().into()),
-                template: Some(self.template.as_str().into()),
-                operation: None,
-            };
+        // of a call that lasts, a later part may be the first that shows that something is there
+        let is_first = !self.operations.contains_key(&id);
+        if is_first && (!call.continues || shows_existence(call.status)) {
+            self.create(id, method, call);
         }
-        let Some(operation) = self.operations.get_mut(&id) else { return Labels::default() };
-        operation.add(call, client);
+        let client = hash_of_ip(call.client.ip(), self.seed);
+        let Some(operation) = self.operations.get_mut(&id) else { return self.labels_written(true) };
+        if is_first || !call.continues {
+            operation.add(call, client);
+        }
         let (service, _, template) = operation.names();
         Labels {
             service: Some(service.clone()),
             template: Some(template.clone()),
             operation: Some(operation.label.clone()),
+        }
+    }
+
+    /// Of what is part of no operation.
+    fn labels_written(&self, has_template: bool) -> Labels {
+        Labels {
+            service: Some(self.service.as_str().into()),
+            template: has_template.then(|| self.template.as_str().into()),
+            operation: None,
         }
     }
 
@@ -133,10 +143,10 @@ impl Inventory {
     }
 
     /// Makes the operation if the answer shows that it exists and there is room.
-    fn create(&mut self, id: u128, method: &str, call: &Observation) -> bool {
+    fn create(&mut self, id: u128, method: &str, call: &Observation) {
         if !shows_existence(call.status) {
             self.counters.calls_to_nothing += 1;
-            return false;
+            return;
         }
         let names = [self.service.as_str().into(), method.into(), self.template.as_str().into()];
         let operation =
@@ -144,12 +154,8 @@ impl Inventory {
         match operation {
             Some(operation) => {
                 self.operations.insert(id, operation);
-                true
             }
-            None => {
-                self.counters.calls_beyond_operations_max += 1;
-                false
-            }
+            None => self.counters.calls_beyond_operations_max += 1,
         }
     }
 }
@@ -309,6 +315,25 @@ mod tests {
             assert_eq!(inventory.observe(&observation).operation, None);
         }
         assert_eq!((all(&mut inventory).len(), inventory.counters().calls_without_operation), (0, 4));
+    }
+
+    #[test]
+    fn what_goes_on_with_a_call_is_told_where_it_belongs() {
+        let mut inventory = Inventory::new(false, 1);
+        let part = Observation { continues: true, ..get("/users/7") };
+        let messages = Observation { method: None, status: None, ..part.clone() };
+        let waiting = Observation { status: None, ..part.clone() };
+        assert_eq!(inventory.observe(&waiting).operation, None, "nothing shows that it is there");
+        let call = inventory.observe(&get("/users/7"));
+        assert_eq!(inventory.observe(&part), call);
+        let labels = inventory.observe(&messages);
+        assert_eq!((labels.template.as_deref(), labels.operation), (Some("/users/{integer}"), None));
+        assert_eq!(all(&mut inventory).remove(0).calls, 1);
+        // the first part came before the answer
+        let mut inventory = Inventory::new(false, 1);
+        inventory.observe(&Observation { status: None, ..get("/users/7") });
+        assert!((0..2).all(|_| inventory.observe(&part).operation.is_some()));
+        assert_eq!(all(&mut inventory).remove(0).calls, 1);
     }
 
     #[test]

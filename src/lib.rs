@@ -26,6 +26,7 @@ pub mod sensitive;
 
 pub mod call;
 pub mod http;
+pub mod quic;
 
 pub mod exchange;
 

@@ -222,8 +222,25 @@ pub const UNDECRYPTED_MAX: usize = 4096;
 pub const TLS_WAIT_NS: u64 = 60_000_000_000;
 /// Connections that have ended and wait for their secrets, in each worker.
 pub const TLS_WAITING_MAX: usize = 16 << 10;
+/// Protocols that a client offers which are told: browsers offer two or three.
+pub const ALPN_NAMES_MAX: usize = 16;
+
 /// Ciphertext of all connections that waits for secrets if nothing is given.
 pub const TLS_HOLD_BYTES_DEFAULT: u64 = 64 << 20;
+
+// ---- quic ----
+
+/// Flows of QUIC that are counted in each worker, some 500 bytes each.
+pub const QUIC_FLOWS_MAX: usize = 1 << 16;
+/// How long nothing may come before a flow of QUIC is told, in nanoseconds: ends agree on far less (30 s are usual), and keep
+/// their connections alive within that.
+pub const QUIC_IDLE_NS: u64 = 300_000_000_000;
+/// Flows whose first packets are being opened in each worker, up to 34 KiB each.
+pub const QUIC_OPENING_MAX: usize = 1024;
+/// Bytes of the first message of one end: a ClientHello with post-quantum key shares has 2 KiB.
+pub const QUIC_CRYPTO_BYTES_MAX: usize = 16 << 10;
+/// Pieces of it that are there while others between them are not: browsers shuffle a dozen.
+pub const QUIC_CRYPTO_RANGES_MAX: usize = 64;
 
 // ---- http ----
 
@@ -349,6 +366,20 @@ pub const REMEMBERED_BYTES_MAX: usize = 2 << 10;
 /// Values that a connection remembers in their masked form: a request mostly has a credential, a cookie, and perhaps two
 /// keys.
 pub const REMEMBERED_VALUES_MAX: usize = 4;
+
+/// How long a call that consists of messages (WebSocket, a stream of gRPC) lasts until it is told in parts, and how long each
+/// part is, if nothing is given, in seconds: a conversation of days is known within minutes.
+pub const CALL_MAX_S_DEFAULT: u64 = 300;
+/// The shortest that can be asked for, in seconds: each part costs a record.
+pub const CALL_MAX_S_MIN: u64 = 1;
+/// Bits of evidence by which frames of WebSocket are believed behind a hole. A segment has 13 to 22 of them, so two or three
+/// in a row are needed; a connection has at most some billion segments (30 bits).
+pub const WEBSOCKET_BITS_ENOUGH: u32 = 36;
+
+/// Trailers of gRPC-Web that are read: a status and a message. What is beyond is not looked at.
+pub const GRPC_WEB_TRAILERS_BYTES_MAX: usize = 4 << 10;
+/// Bytes of `grpc-message` that a record has: a sentence, not a stack trace.
+pub const GRPC_MESSAGE_BYTES_MAX: usize = 1 << 10;
 
 // ---- analysis ----
 

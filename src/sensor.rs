@@ -117,6 +117,7 @@ fn prepare(
         calls: takes(Kind::Call),
         connections: takes(Kind::Connection),
         memory_max: config.memory_bytes as usize / config.workers,
+        part_ns: u64::try_from(config.call_max.as_nanos()).unwrap_or(u64::MAX),
     };
     let finder = SecretFinder(|bytes, found| secret::find(bytes, |range, class| found(range, class.name())));
     let finder = (redaction != Redaction::None).then_some(finder);

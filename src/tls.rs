@@ -10,7 +10,7 @@
 
 mod arbitrary;
 mod cipher;
-mod handshake;
+pub(crate) mod handshake;
 mod hold;
 mod inflate;
 mod keylog;
@@ -20,7 +20,7 @@ mod plain;
 mod private;
 mod protection;
 mod record;
-mod schedule;
+pub(crate) mod schedule;
 mod session;
 mod shake;
 #[cfg(test)]
@@ -45,7 +45,9 @@ pub use hold::Hold;
 pub use keylog::Broken;
 pub use keys::{Keys, SessionName, Taken};
 pub use private::KeyFault;
-pub use session::{Alpn, Reason, Session, Version};
+pub use session::{Alpn, Hello, Reason, Session, Version};
+
+pub(crate) use handshake::Cursor;
 
 /// What a worker has for all its connections.
 #[derive(Debug, Default)]

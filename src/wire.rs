@@ -1,6 +1,6 @@
-//! Frame → Segment: every header between the wire and TCP, tunnels included.
+//! Frame → Segment: every header between the wire and TCP or UDP, tunnels included.
 //!
-//! Each layer takes its header off the packet and says what is inside; [`open`] chains them until a TCP segment is
+//! Each layer takes its header off the packet and says what is inside; [`open`] chains them until a TCP segment or a datagram is
 //! reached, or something that has a name in [`Counters`]. Nothing is lost without one: [`Counters::balance`].
 
 mod arbitrary;
@@ -53,9 +53,21 @@ impl TcpFlags {
     }
 }
 
-/// One TCP segment, decapsulated and defragmented.
+/// What carries a payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// A segment of TCP.
+    #[default]
+    Tcp,
+    /// A datagram of UDP: it has no numbers and no flags.
+    Udp,
+}
+
+/// One TCP segment or UDP datagram, decapsulated and defragmented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment<'a> {
+    /// Of which of the two it is one.
+    pub transport: Transport,
     /// The connection.
     pub flow: FlowKey,
     /// Who of the two sent it.
@@ -147,7 +159,10 @@ impl Wire {
     ) {
         match open(&mut packet, inside) {
             Ok(segment) => {
-                self.counters.segments += 1;
+                match segment.transport {
+                    Transport::Tcp => self.counters.segments += 1,
+                    Transport::Udp => self.counters.datagrams += 1,
+                }
                 deliver(segment);
             }
             Err(Stop::Fragment(fragment)) => {
@@ -176,7 +191,7 @@ impl Wire {
     }
 }
 
-/// Takes one header after the other off the packet until TCP is reached. The one place where layers are chained.
+/// Takes one header after the other off the packet until TCP, or UDP that is no tunnel, is reached. The one place where layers are chained.
 fn open<'a>(packet: &mut Packet<'a>, mut inside: Inside) -> Result<Segment<'a>, Stop> {
     for _ in 0..limits::HEADERS_MAX {
         inside = match inside {
@@ -187,6 +202,7 @@ fn open<'a>(packet: &mut Packet<'a>, mut inside: Inside) -> Result<Segment<'a>, 
             Inside::Ppp => ether::ppp(&mut packet.view)?,
             Inside::Ip => ip::header(packet)?,
             Inside::Transport(ip::number::TCP, ends) => return tcp::segment(packet, ends),
+            Inside::Datagram(ports, ends) => return Ok(udp::datagram(packet, ports, ends)),
             Inside::Transport(protocol, ends) => ip::payload(packet, protocol, ends)?,
         };
     }

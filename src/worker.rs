@@ -4,7 +4,9 @@
 //! lines, perhaps empty, so that the merge never waits for a watermark. A flow on which the sensor itself fails is
 //! lost and counted; the worker goes on.
 
+mod bodies;
 mod books;
+mod datagrams;
 mod undecrypted;
 mod waiting;
 
@@ -14,20 +16,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::analysis::Observation;
-use crate::call::{Call, Connection as Unparsed, Message, Seen};
+use crate::call::{Call, Connection as Unparsed, Message, Protocol};
 use crate::capture::file::Block;
 use crate::connection::Connection;
-use crate::content;
 use crate::credential::Fingerprinter;
 use crate::exchange::{Desk, Finished};
 use crate::flow::table::{Host, Table};
 use crate::flow::{Chunk, EndReason, Stamp};
 use crate::publish::Kind;
+use crate::quic;
 use crate::record::text::Hex;
 use crate::record::{Memo, Writer};
 use crate::time::Timestamp;
 use crate::tls::{Hold, Keys};
-use crate::wire::{Direction, FlowKey, Segment, TcpFlags};
+use crate::wire::{Direction, FlowKey, Segment, TcpFlags, Transport};
+use bodies::{body_facts, request_facts, wants_body};
 use books::Failed;
 use waiting::Waiting;
 
@@ -47,6 +50,8 @@ pub struct Packed {
     pub flow: FlowKey,
     /// Direction in it.
     pub direction: Direction,
+    /// What carries the payload.
+    pub transport: Transport,
     /// Flags.
     pub flags: TcpFlags,
     /// Index of the payload's block in the batch.
@@ -76,6 +81,7 @@ impl Packed {
             hash,
             flow: segment.flow,
             direction: segment.direction,
+            transport: segment.transport,
             flags: segment.flags,
             block: 0,
             seq: segment.seq,
@@ -200,11 +206,14 @@ pub struct Duties {
     pub connections: bool,
     /// Memory budget of this worker, in bytes.
     pub memory_max: usize,
+    /// How long a call lasts until it is told in parts, and how long each part is, in nanoseconds.
+    pub part_ns: u64,
 }
 
 /// One worker.
 pub struct Worker {
     table: Table<Beside>,
+    quic: quic::Flows,
     office: Office,
 }
 
@@ -255,6 +264,7 @@ impl Worker {
     pub fn new(writer: Writer, fingerprinter: Fingerprinter, duties: Duties) -> Self {
         Self {
             table: Table::new(duties.memory_max),
+            quic: quic::Flows::default(),
             office: Office {
                 desk: None,
                 writer,
@@ -319,9 +329,13 @@ impl Worker {
     /// One segment.
     #[inline]
     pub fn segment(&mut self, packed: &Packed, payload: &[u8]) {
-        let Packed { stamp, flow, direction, seq, ack, flags, missing, .. } = *packed;
-        let segment = Segment { flow, direction, seq, ack, flags, payload, missing, reassembled: false };
+        let Packed { stamp, transport, flow, direction, seq, ack, flags, missing, .. } = *packed;
+        let segment =
+            Segment { transport, flow, direction, seq, ack, flags, payload, missing, reassembled: false };
         (self.office.ordinal, self.office.interface) = (packed.ordinal, packed.interface);
+        if transport == Transport::Udp {
+            return self.datagram(stamp, &segment);
+        }
         self.office.hash = packed.hash;
         self.table.push(&mut self.office, packed.hash, stamp, &segment);
     }
@@ -339,6 +353,7 @@ impl Worker {
             self.forget_failed(Failed::InHand);
         }
         self.close_waiting(clock);
+        self.close_datagrams(clock);
         if last {
             self.office.deadline(clock);
             self.office.ordinal = u64::MAX;
@@ -347,6 +362,7 @@ impl Worker {
             }
             self.office.secrets.over = true;
             self.close_waiting(Timestamp::MAX);
+            self.finish_datagrams(clock);
         }
     }
 
@@ -435,13 +451,16 @@ impl Office {
 
     fn tell_call(&mut self, key: &FlowKey, memo: &mut Memo, finished: &mut Finished<'_>) {
         let call = &mut *finished.call;
-        self.counters.call(call.causes);
+        self.counters.call(call.causes, call.part);
         if !self.duties.calls && !self.duties.analysis {
             return;
         }
         if self.duties.analysis {
             let fingerprint = |bytes: &[u8]| self.fingerprinter.value(bytes);
-            call.request.facts = request_facts(call, finished.request_body, &fingerprint);
+            // what follows an upgrade has the heads of the call that asked for it, which told these facts
+            if call.protocol != Protocol::WebSocket {
+                call.request.facts = request_facts(call, finished.request_body, &fingerprint);
+            }
             call.response.facts =
                 finished.response_body.and_then(|body| body_facts(call, &call.response, body, &fingerprint));
         }
@@ -538,6 +557,17 @@ impl Host for Office {
         }
     }
 
+    fn due(&self, beside: &Beside) -> Timestamp {
+        beside.connection.due()
+    }
+
+    fn fire(&mut self, key: &FlowKey, beside: &mut Beside, at: Timestamp) {
+        let Beside { connection, memo, .. } = beside;
+        self.with_desk(|office, desk| {
+            connection.tell_parts(desk, at, &mut |mut finished| office.tell_call(key, memo, &mut finished));
+        });
+    }
+
     fn has_given_up(&self, beside: &Beside) -> bool {
         beside.connection.has_given_up()
     }
@@ -548,38 +578,9 @@ impl Host for Office {
 }
 
 fn desk(duties: &Duties, secrets: &Secrets) -> Box<Desk> {
-    let mut desk = Box::new(Desk::new(if duties.analysis { Some(wants_body) } else { None }));
+    let wants_body = duties.analysis.then_some(wants_body as fn(&Call, &Message) -> bool);
+    let mut desk = Box::new(Desk::new(wants_body, duties.part_ns));
     (desk.tls.keys, desk.tls.hold) = (secrets.keys.clone(), secrets.hold.clone());
     desk.tls.late = secrets.late;
     desk
-}
-
-/// Bodies that the content stage can read.
-fn wants_body(call: &Call, message: &Message) -> bool {
-    let media_type = call.header(message, "content-type").known();
-    let coding = call.header(message, "content-encoding");
-    message.head_whole && matches!(coding, Seen::None) && content::reads(media_type)
-}
-
-fn request_facts(
-    call: &Call,
-    body: Option<&[u8]>,
-    fingerprint: &dyn Fn(&[u8]) -> u64,
-) -> Option<crate::call::Facts> {
-    let target = call.target?.of(&call.buffer);
-    let mut facts = content::parameters(target, fingerprint);
-    if let Some(of_body) = body.and_then(|body| body_facts(call, &call.request, body, fingerprint)) {
-        facts.leaves.extend(of_body.leaves);
-    }
-    Some(facts)
-}
-
-fn body_facts(
-    call: &Call,
-    message: &Message,
-    body: &[u8],
-    fingerprint: &dyn Fn(&[u8]) -> u64,
-) -> Option<crate::call::Facts> {
-    let media_type = call.header(message, "content-type").known();
-    content::inspect_body(media_type, false, body, fingerprint)
 }

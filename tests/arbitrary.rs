@@ -64,3 +64,31 @@ fn h1() {
         let _ = eaves::connection::read_arbitrary(bytes);
     });
 }
+
+#[test]
+fn hpack() {
+    each_input("hpack", |bytes| {
+        let _ = eaves::http::h2::hpack::read_arbitrary(bytes);
+    });
+}
+
+#[test]
+fn h2() {
+    each_input("h2", |bytes| {
+        let _ = eaves::http::h2::read_arbitrary(bytes);
+    });
+}
+
+#[test]
+fn grpc() {
+    each_input("grpc", |bytes| {
+        let _ = eaves::http::grpc::read_arbitrary(bytes);
+    });
+}
+
+#[test]
+fn websocket() {
+    each_input("websocket", |bytes| {
+        let _ = eaves::http::websocket::read_arbitrary(bytes);
+    });
+}

@@ -226,7 +226,10 @@ fn r014_a_call_that_became_a_websocket_says_so() {
     let request = b"GET /chat HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     let answer =
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n\x81\x02hi";
-    assert_eq!(one_call(request, answer), ["websocket GET h /chat -> 101 0", "connection websocket"]);
+    assert_eq!(
+        one_call(request, answer),
+        ["http/1.1 GET h /chat -> 101 0", "websocket - h /chat -> - - connection_closed"]
+    );
 }
 
 #[test]

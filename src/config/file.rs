@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(
             fails("workers = 2\n\ncalls-uot = \"x\"\n"),
             "eaves.toml:3: there is no key 'calls-uot'; allowed are filter, redact, workers, memory, \
-             sensor, fingerprint-key, keylog, private-key, tls-hold, interface, snaplen, ring, no-promiscuous, out, calls-out, connections-out, \
+             sensor, fingerprint-key, keylog, private-key, tls-hold, call-max, interface, snaplen, ring, no-promiscuous, out, calls-out, connections-out, \
              inventory-out, findings-out, sensor-out, no-analysis, brokers, kafka-config, kafka-timeout"
         );
         assert!(

@@ -73,6 +73,7 @@ fn shared(formatter: &mut fmt::Formatter<'_>, config: &Config) -> fmt::Result {
     line(formatter, "workers", Value::Integer(i64::try_from(config.workers).unwrap_or(i64::MAX)))?;
     line(formatter, "memory", text(Bytes(config.memory_bytes)))?;
     line(formatter, "tls-hold", text(Bytes(config.tls_hold_bytes)))?;
+    line(formatter, "call-max", text(Period(config.call_max)))?;
     line(formatter, "sensor", text(&config.sensor))?;
     if let Some(key) = &config.fingerprint_key {
         line(formatter, "fingerprint-key", path(key))?;

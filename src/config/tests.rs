@@ -55,7 +55,7 @@ fn each_flag_reaches_its_field() {
     let (folder, key) = (folder.path().display(), key.display());
     let words = format!(
         "--filter tcp --redact strict --workers 3 --memory 64MiB --sensor tap-1 --fingerprint-key {key} \
-         --keylog {folder} --keylog {key} --private-key {key} --tls-hold 9MiB --calls-out - --connections-out c.zst \
+         --keylog {folder} --keylog {key} --private-key {key} --tls-hold 9MiB --call-max 7m --calls-out - --connections-out c.zst \
          --inventory-out i --findings-out f --sensor-out s --brokers a:9092,b --kafka-config x=y=z \
          --kafka-config acks=1 --kafka-timeout 5s"
     );
@@ -85,6 +85,7 @@ fn each_flag_reaches_its_field() {
         keylogs: vec![path(&folder), path(&key)],
         private_keys: vec![path(&key)],
         tls_hold_bytes: 9 << 20,
+        call_max: Duration::from_secs(420),
         outputs,
         analysis: true,
         kafka: Some(kafka),
@@ -122,6 +123,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("keylog", "/dev/null"),
     ("private-key", "/dev/null"),
     ("tls-hold", "5MiB"),
+    ("call-max", "9m"),
     ("interface", "eth9"),
     ("snaplen", "2KiB"),
     ("ring", "8MiB"),
@@ -217,6 +219,7 @@ fn contradictions_are_said() {
         ("--workers 257", "--workers 257: must be 1 to 256".into()),
         ("--memory 1MiB", "--memory 1MiB: must be at least 16MiB".into()),
         ("--sensor a/b", "--sensor 'a/b': a name has 1 to 255 letters, digits, '.', '-' or '_'".into()),
+        ("--call-max 10ms", "--call-max 10ms: must be at least 1s".into()),
         ("--kafka-timeout 1s", "--kafka-timeout means nothing without --brokers".into()),
         ("--kafka-config a=b", "--kafka-config means nothing without --brokers".into()),
         ("--brokers a --kafka-config ab", "--kafka-config 'ab': must be KEY=VALUE, such as security.protocol=ssl".into()),

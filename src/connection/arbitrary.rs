@@ -59,6 +59,9 @@ pub fn read_arbitrary(input: &[u8]) -> u64 {
     feed.finish()
 }
 
+/// Calls of messages are told in parts of so many nanoseconds; each piece of input takes a thousand.
+const PART_NS: u64 = 20_000;
+
 struct Feed {
     key: FlowKey,
     connection: Connection,
@@ -68,6 +71,8 @@ struct Feed {
     ended: [bool; 2],
     ids: HashSet<u128>,
     told: u64,
+    /// Bytes of messages of WebSocket.
+    messages_bytes: u64,
 }
 
 impl Feed {
@@ -78,12 +83,13 @@ impl Feed {
         let mut feed = Self {
             key,
             connection: Connection::new(&key, 0, Stamp { time, clock: time }),
-            desk: Desk::new(Some(|_, message| message.head_whole)),
+            desk: Desk::new(Some(|_, message| message.head_whole), PART_NS),
             time,
             next: [1 << 32; 2],
             ended: [false; 2],
             ids: HashSet::new(),
             told: 0,
+            messages_bytes: 0,
         };
         for direction in [Direction::Up, Direction::Down] {
             let known = begin >> direction.index() & 1 == 0;
@@ -130,10 +136,10 @@ impl Feed {
 
     fn tell(&mut self, direction: Direction, chunk: Chunk<'_>) {
         self.time = self.time.plus(1_000);
-        let Self { key, connection, desk, ids, told, .. } = self;
+        let Self { key, connection, desk, ids, told, messages_bytes, .. } = self;
         connection.chunk(key, desk, direction, chunk, &mut |finished| {
-            *told += 1;
-            check(&finished, ids);
+            *told += u64::from(finished.call.part.is_none_or(|part| part.is_last));
+            *messages_bytes += check(&finished, ids);
         });
         assert!(self.connection.memory() <= MEMORY_MAX + self.bodies_max(), "{}", self.connection.memory());
     }
@@ -147,11 +153,13 @@ impl Feed {
         for direction in [Direction::Up, Direction::Down] {
             self.end(direction, EndReason::InputEnded);
         }
-        let Self { key, connection, desk, ids, told, .. } = &mut self;
+        let Self { key, connection, desk, ids, told, messages_bytes, .. } = &mut self;
         let record = connection.close(key, desk, EndReason::InputEnded, &mut |finished| {
-            *told += 1;
-            check(&finished, ids);
+            *told += u64::from(finished.call.part.is_none_or(|part| part.is_last));
+            *messages_bytes += check(&finished, ids);
         });
+        let passed: u64 = self.next.iter().map(|next| next - (1 << 32)).sum();
+        assert!(self.messages_bytes <= passed, "no more is counted than went by");
         if let Some(record) = record {
             assert_eq!(record.calls, self.told, "the connection's books");
         }
@@ -159,10 +167,23 @@ impl Feed {
     }
 }
 
-/// What holds of every call, whatever came.
-fn check(finished: &Finished<'_>, ids: &mut HashSet<u128>) {
+/// What holds of every call, whatever came; the bytes of its messages.
+fn check(finished: &Finished<'_>, ids: &mut HashSet<u128>) -> u64 {
     let call: &Call = finished.call;
     assert!(ids.insert(call.id), "a call is told once");
+    let messages = [&call.request, &call.response].map(|message| message.messages.as_deref().copied());
+    let bytes: u64 = messages.iter().flatten().map(|messages| messages.bytes).sum();
+    if call.protocol == Protocol::WebSocket {
+        assert!(call.method.is_none() && call.status.is_none() && call.response.seen);
+        for messages in messages {
+            let messages = messages.expect("both ends of a conversation are counted");
+            let opcodes = messages.opcodes.expect("by kind");
+            assert_eq!(messages.count, opcodes.text.count + opcodes.binary.count);
+            assert!(messages.compressed <= messages.count);
+            assert!(messages.bytes >= opcodes.text.bytes + opcodes.binary.bytes);
+        }
+        return bytes;
+    }
     // in HTTP/2 data, trailers or an interim answer tell that there was a call, though both heads may be missing
     let headless = call.stream_id.is_some() && !call.causes.is_empty();
     assert!(call.request.seen || call.response.seen || headless, "something of a call was seen: {call:?}");
@@ -189,4 +210,5 @@ fn check(finished: &Finished<'_>, ids: &mut HashSet<u128>) {
         let Some(body) = body else { continue };
         assert_eq!(message.body_bytes, Some(body.len() as u64), "a body that is handed on is whole");
     }
+    bytes
 }

@@ -9,11 +9,12 @@ mod pairing;
 mod splits;
 mod streams;
 mod switches;
+mod websocket;
 
 use std::net::SocketAddr;
 
 use super::*;
-use crate::call::{Call, Connection as Record};
+use crate::call::{Call, Connection as Record, Protocol};
 use crate::flow::{End, Gap, GapCause, Start};
 
 /// What one direction says at one time.
@@ -83,6 +84,13 @@ fn parts(turns: &[(char, &str)]) -> Vec<Part> {
     turns.iter().enumerate().map(speak).collect()
 }
 
+/// What follows an upgrade to WebSocket has tests of its own.
+fn note(told: &mut Vec<Told>, finished: Finished<'_>) {
+    if finished.call.protocol != Protocol::WebSocket {
+        told.push(Told::new(finished));
+    }
+}
+
 /// Plays parts on a connection: the calls, and what is left to say of the connection.
 fn play(parts: &[Part], setting: Setting) -> (Vec<Told>, Option<Record>) {
     const ORIGIN: [u64; 2] = [(1 << 32) + 1000, (1 << 32) + 5000];
@@ -92,7 +100,7 @@ fn play(parts: &[Part], setting: Setting) -> (Vec<Told>, Option<Record>) {
     let time = |turn: usize| Timestamp::from_nanos(1_000_000 * (turn as u64 + 1));
     let start = Stamp { time: time(0), clock: time(0) };
     let mut connection = Connection::new(&key, 0, start);
-    let mut desk = Desk::new(Some(|_, message| message.head_whole));
+    let mut desk = Desk::new(Some(|_, message| message.head_whole), u64::MAX);
     let mut told = Vec::new();
     let mut next = ORIGIN;
     let both = [Direction::Up, Direction::Down];
@@ -101,9 +109,8 @@ fn play(parts: &[Part], setting: Setting) -> (Vec<Told>, Option<Record>) {
         let index = part.direction.index();
         connection.segment(Stamp { time: time(part.turn), clock: time(part.turn) }, &carrier(key, part));
         let mut tell = |chunk: Chunk<'_>| {
-            connection.chunk(&key, &mut desk, part.direction, chunk, &mut |finished| {
-                told.push(Told::new(finished))
-            });
+            connection
+                .chunk(&key, &mut desk, part.direction, chunk, &mut |finished| note(&mut told, finished));
         };
         let offset = ORIGIN[index] + part.at as u64;
         if !std::mem::replace(&mut started[index], true) {
@@ -122,10 +129,10 @@ fn play(parts: &[Part], setting: Setting) -> (Vec<Told>, Option<Record>) {
     let last = time(parts.last().map_or(0, |part| part.turn));
     for direction in both {
         let end = End { offset: next[direction.index()], time: last, reason: setting.end };
-        let emit = &mut |finished: Finished<'_>| told.push(Told::new(finished));
+        let emit = &mut |finished: Finished<'_>| note(&mut told, finished);
         connection.chunk(&key, &mut desk, direction, Chunk::End(end), emit);
     }
-    let emit = &mut |finished: Finished<'_>| told.push(Told::new(finished));
+    let emit = &mut |finished: Finished<'_>| note(&mut told, finished);
     let record = connection.close(&key, &mut desk, setting.end, emit);
     // how many packets it were depends on how they were cut
     (told, record.map(|record| Record { packets: [0; 2], ..record }))
@@ -142,6 +149,7 @@ fn carrier(flow: FlowKey, part: &Part) -> Segment<'_> {
         payload: part.what.as_deref().unwrap_or_default(),
         missing: 0,
         reassembled: false,
+        transport: crate::wire::Transport::Tcp,
     }
 }
 

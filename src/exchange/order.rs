@@ -2,8 +2,9 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{Context, Debt, Desk, Exchange, Finished, cause_of, keep, since};
+use super::{Context, Debt, Desk, Exchange, Finished, cause_of, since};
 use crate::call::{Anomalies, Call, Causes, Message, Protocol, Seen};
+use crate::http::grpc::Reader;
 use crate::http::{Expect, MessageEnd, Place};
 use crate::time::Timestamp;
 use crate::wire::Direction;
@@ -71,6 +72,8 @@ pub(super) struct Asked {
     pub(super) kept_bytes: usize,
     pub(super) request_body: Option<Vec<u8>>,
     pub(super) response_body: Option<Vec<u8>>,
+    /// What reads the messages in both bodies, where there are any.
+    pub(super) readers: [Option<Box<Reader>>; 2],
 }
 
 impl Asked {
@@ -88,6 +91,7 @@ impl Asked {
             kept_bytes: 0,
             request_body: None,
             response_body: None,
+            readers: [None, None],
         }
     }
 
@@ -112,7 +116,7 @@ impl Asked {
         call.buffer.clear();
         call.headers.clear();
         (call.method, call.target, call.authority, call.status) = (None, None, None, None);
-        call.grpc_status = None;
+        (call.grpc_status, call.grpc_message, call.part) = (None, None, None);
         (call.request, call.response) = (Message::default(), Message::default());
         (call.causes, call.anomalies) = (Causes::EMPTY, Anomalies::EMPTY);
         self.place = *place;
@@ -121,6 +125,7 @@ impl Asked {
         self.follows_hidden = false;
         self.wish = Wish::None;
         (self.kept_bytes, self.request_body, self.response_body) = (0, None, None);
+        self.readers = [None, None];
     }
 
     pub(super) fn note_method(&mut self, method: &[u8], upgrade: bool) {
@@ -147,20 +152,6 @@ impl Asked {
 
     pub(super) fn has_ended(&self) -> bool {
         !self.request_open && self.answer == Answer::Ended
-    }
-
-    /// Keeps bytes for inspection; returns how many it took, which stay in the books until the call is told.
-    pub(super) fn keep_request_body(&mut self, bytes: &[u8]) -> usize {
-        let kept = keep(&mut self.request_body, bytes);
-        self.kept_bytes += kept;
-        kept
-    }
-
-    /// As [`Asked::keep_request_body`], of the response.
-    pub(super) fn keep_response_body(&mut self, bytes: &[u8]) -> usize {
-        let kept = keep(&mut self.response_body, bytes);
-        self.kept_bytes += kept;
-        kept
     }
 
     pub(super) fn end_request(&mut self, end: &MessageEnd) {
@@ -319,6 +310,8 @@ fn empty_call(context: &Context) -> Call {
         authority: None,
         status: None,
         grpc_status: None,
+        grpc_message: None,
+        part: None,
         request: Message::default(),
         response: Message::default(),
         causes: Causes::EMPTY,
@@ -328,7 +321,26 @@ fn empty_call(context: &Context) -> Call {
 
 /// The id of a call: a hash of what is the same in every reading of the same packets.
 fn id(context: &Context, place: &Place, direction: Direction, stream_id: Option<u32>) -> u128 {
-    const PART: u32 = 0; // calls are told at once
+    hash(context, place, direction.index() as u8, stream_id)
+}
+
+/// The id of what follows an answer at `place` in another protocol.
+pub(super) fn conversation_id(context: &Context, place: &Place, stream_id: Option<u32>) -> u128 {
+    const FOLLOWS: u8 = 2; // neither direction
+    hash(context, place, FOLLOWS, stream_id)
+}
+
+/// The id of a part that is not the first.
+pub(super) fn part_id(first: u128, number: u32) -> u128 {
+    let mut bytes = [0_u8; 16 + 4];
+    let (id, part) = bytes.split_at_mut(16);
+    id.copy_from_slice(&first.to_be_bytes());
+    part.copy_from_slice(&number.to_be_bytes());
+    xxh3_128(&bytes)
+}
+
+fn hash(context: &Context, place: &Place, side: u8, stream_id: Option<u32>) -> u128 {
+    const PART: u32 = 0; // the first one
     let mut bytes = [0_u8; 41 + 8 + 4 + 1 + 4 + 4];
     let (key, rest) = bytes.split_at_mut(41);
     key.copy_from_slice(&context.key.to_bytes());
@@ -336,8 +348,8 @@ fn id(context: &Context, place: &Place, direction: Direction, stream_id: Option<
     time.copy_from_slice(&place.time.as_nanos().to_be_bytes());
     let (seq, rest) = rest.split_at_mut(4);
     seq.copy_from_slice(&(place.offset as u32).to_be_bytes());
-    let (side, rest) = rest.split_at_mut(1);
-    side.copy_from_slice(&[direction.index() as u8]);
+    let (sender, rest) = rest.split_at_mut(1);
+    sender.copy_from_slice(&[side]);
     let (stream, part) = rest.split_at_mut(4);
     // HTTP/1 has no streams
     stream.copy_from_slice(&stream_id.unwrap_or(0).to_be_bytes());

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::table::{Host, Table};
 use super::{Chunk, Counters, EndReason, Stamp};
 use crate::time::Timestamp;
-use crate::wire::{Direction, FlowKey, Segment, TcpFlags};
+use crate::wire::{Direction, FlowKey, Segment, TcpFlags, Transport};
 
 /// So little that a hold or a few flows reach it.
 const MEMORY_MAX: usize = 64 << 10;
@@ -70,6 +70,7 @@ fn segment<'a>(record: &[u8; 8], pattern: &'a [u8]) -> Segment<'a> {
         payload: pattern.get(at..at + length).unwrap_or_default(),
         missing: if who & 32 != 0 { 100 } else { 0 },
         reassembled: false,
+        transport: Transport::Tcp,
     }
 }
 

@@ -33,6 +33,14 @@ pub trait Host {
     /// The flow has ended, all its chunks were told.
     fn close(&mut self, key: &FlowKey, beside: &mut Self::Beside, reason: EndReason, time: Timestamp);
 
+    /// When something is to be told of the flow although no frame of it comes.
+    fn due(&self, _beside: &Self::Beside) -> Timestamp {
+        Timestamp::MAX
+    }
+
+    /// It is to be told: that time has come.
+    fn fire(&mut self, _key: &FlowKey, _beside: &mut Self::Beside, _at: Timestamp) {}
+
     /// Nothing more is wanted from the flow.
     fn has_given_up(&self, beside: &Self::Beside) -> bool;
 
@@ -48,6 +56,8 @@ struct Slot<B> {
     hash: u64,
     last: Timestamp,
     over_since: Option<Timestamp>,
+    /// When the host has something to tell.
+    host_due: Timestamp,
     flow: Flow,
     beside: B,
     first: Timestamp,
@@ -263,6 +273,7 @@ impl<B> Table<B> {
             first: stamp.clock,
             last: stamp.clock,
             over_since: None,
+            host_due: Timestamp::MAX,
             has_payload: false,
             queued: Timestamp::MAX,
             memory: 0,
@@ -302,6 +313,7 @@ impl<B> Table<B> {
         let memory = slot.flow.memory() + host.memory(&slot.beside) + size_of::<Slot<B>>() + QUEUED_BYTES;
         self.memory = self.memory + memory - slot.memory;
         slot.memory = memory;
+        slot.host_due = host.due(&slot.beside);
         let due = due(slot);
         if due < slot.queued {
             slot.queued = due;
@@ -353,6 +365,9 @@ impl<B> Table<B> {
                 slot.flow.fire(at, &mut self.counters, &mut |direction, chunk| {
                     host.chunk(key, beside, direction, chunk);
                 });
+                self.settle(host, index, at);
+            } else if slot.host_due <= at {
+                host.fire(&slot.key, &mut slot.beside, at);
                 self.settle(host, index, at);
             } else {
                 self.end(host, index, EndReason::Expired, at);
@@ -423,7 +438,7 @@ fn due<B>(slot: &Slot<B>) -> Timestamp {
         Some(since) => since.plus(CLOSED_NS),
         None => {
             let idle_ns = if slot.has_payload { IDLE_NS_MAX } else { EMPTY_NS_MAX };
-            slot.flow.deadline().min(slot.last.max(slot.first).plus(idle_ns))
+            slot.flow.deadline().min(slot.host_due).min(slot.last.max(slot.first).plus(idle_ns))
         }
     }
 }

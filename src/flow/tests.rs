@@ -94,6 +94,7 @@ impl Tap {
             payload: payload.as_bytes(),
             missing,
             reassembled: false,
+            transport: crate::wire::Transport::Tcp,
         };
         self.clock += 1_000;
         let now = Timestamp::from_nanos(self.clock);

@@ -9,6 +9,7 @@
 //! A hole inside the payload of a frame whose head was seen costs these bytes and no more. Behind any other hole an
 //! unknown number of frames may be hidden, and the table of header compression is unknown (see [`hpack`]).
 
+mod arbitrary;
 mod block;
 pub mod frame;
 pub mod hpack;
@@ -26,6 +27,8 @@ use crate::call::Anomalies;
 use crate::flow::{Data, EndReason, Gap, GapCause};
 use crate::limits::HEAD_BYTES_MAX;
 use crate::time::Timestamp;
+
+pub use arbitrary::read_arbitrary;
 
 /// What a frame says.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +58,14 @@ pub enum What<'a> {
         ends: bool,
     },
     /// Bytes of the body, without padding.
-    Body(&'a [u8]),
+    Body {
+        /// The bytes.
+        bytes: &'a [u8],
+        /// When they came.
+        time: Timestamp,
+        /// They are the first ones of their frame.
+        begins: bool,
+    },
     /// Bytes of the body that are missing: how many, where that is known.
     Missing(Option<u64>, Cut),
     /// The sender says nothing more on the stream; when the last byte of that came, if it was seen.
@@ -396,7 +406,10 @@ impl Side {
             Content::Body { padding } => {
                 let body = bytes.len().min((frame.left - padding.min(frame.left)) as usize);
                 if let Some(body) = bytes.get(..body).filter(|body| !body.is_empty()) {
-                    tell(Event { stream: header.stream, place, what: What::Body(body) });
+                    let before = frame.left + u32::from(header.has(flag::PADDED));
+                    let (time, begins) = (self.now, before == header.length);
+                    let what = What::Body { bytes: body, time, begins };
+                    tell(Event { stream: header.stream, place, what });
                 }
             }
             Content::Whole if self.payload.is_empty() && bytes.len() == frame.left as usize => {

@@ -23,7 +23,7 @@ struct Frame {
 }
 
 fn duties() -> Duties {
-    Duties { analysis: true, calls: true, connections: true, memory_max: 1 << 24 }
+    Duties { analysis: true, calls: true, connections: true, memory_max: 1 << 24, part_ns: 300_000_000_000 }
 }
 
 fn worker(redaction: Redaction) -> Worker {
@@ -66,6 +66,7 @@ impl Talk {
             stamp: Stamp::default(),
             ordinal: 0,
             hash: flow.hash(9),
+            transport: crate::wire::Transport::Tcp,
             flow,
             direction,
             flags,

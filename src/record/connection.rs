@@ -34,6 +34,11 @@ impl Writer {
         if let Some(session) = &connection.tls {
             handshake(out, session);
         }
+        if let Some(version) = &connection.quic_version {
+            out.extend_from_slice(b",\"quic\":{\"version\":");
+            string(out, version.as_bytes());
+            out.push(b'}');
+        }
         anomalies(out, connection.anomalies);
         out.push(b'}');
         id
@@ -49,19 +54,25 @@ fn handshake(out: &mut Vec<u8>, session: &Session) {
         out.extend_from_slice(if out.len() > before { b",\"ja4\":" } else { b"\"ja4\":" });
         string(out, ja4.as_bytes());
     }
-    if !session.certificate_names.is_empty() {
-        out.extend_from_slice(if out.len() > before {
-            b",\"certificate_names\":"
-        } else {
-            b"\"certificate_names\":"
-        });
-        for (index, name) in session.certificate_names.iter().enumerate() {
-            out.push(if index == 0 { b'[' } else { b',' });
-            string(out, name.as_bytes());
-        }
-        out.push(b']');
-    }
+    names(out, before, b"\"alpn_offered\":", &session.alpn_offered);
+    names(out, before, b"\"certificate_names\":", &session.certificate_names);
     out.push(b'}');
+}
+
+/// A list, if there is something in it. `before`: where the first member of the object would stand.
+fn names(out: &mut Vec<u8>, before: usize, member: &[u8], names: &[String]) {
+    if names.is_empty() {
+        return;
+    }
+    if out.len() > before {
+        out.push(b',');
+    }
+    out.extend_from_slice(member);
+    for (index, name) in names.iter().enumerate() {
+        out.push(if index == 0 { b'[' } else { b',' });
+        string(out, name.as_bytes());
+    }
+    out.push(b']');
 }
 
 fn both_ways(out: &mut Vec<u8>, name: &[u8], [client, server]: [u64; 2]) {
@@ -95,6 +106,7 @@ mod tests {
             bytes: [300, 4000],
             calls: 0,
             tls: None,
+            quic_version: None,
             anomalies: Anomalies::EMPTY,
         };
         let mut writer = Writer::new("s\"1", Redaction::Standard, Fingerprinter::new(&[1; 32]), None);

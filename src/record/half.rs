@@ -5,7 +5,7 @@ use super::memo::Memo;
 use super::redact::Redaction;
 use super::text::{Hex, escaped, string};
 use super::view::Body;
-use crate::call::{Call, Facts, HeaderSpan, Leaf, Message, Seen, Span};
+use crate::call::{Call, Facts, HeaderSpan, Leaf, Message, Messages, Seen, Span, Tally};
 use crate::credential::Header;
 
 impl Writer {
@@ -40,6 +40,9 @@ impl Writer {
             None => out.push(b'['),
         }
         out.push(b']');
+        if let Some(told) = &message.messages {
+            messages(out, told);
+        }
         if let Some(facts) = &message.facts {
             self.facts(out, facts);
         }
@@ -226,6 +229,29 @@ pub(super) fn media_type_shown(redaction: Redaction, value: &[u8]) -> Option<&[u
     let fits =
         essence.len() <= MEDIA_TYPE_BYTES_MAX && essence.iter().filter(|&&byte| byte == b'/').count() == 1;
     (fits && essence.iter().all(is_name)).then_some(essence)
+}
+
+/// Appends the counts of messages.
+fn messages(out: &mut Vec<u8>, messages: &Messages) {
+    member(out, b",\"messages\":{\"count\":", messages.count);
+    member(out, b",\"bytes\":", messages.bytes);
+    member(out, b",\"compressed\":", messages.compressed);
+    if let Some(opcodes) = &messages.opcodes {
+        let kinds: [(&[u8], Tally); 5] = [
+            (b",\"text\":{\"count\":", opcodes.text),
+            (b",\"binary\":{\"count\":", opcodes.binary),
+            (b",\"close\":{\"count\":", opcodes.close),
+            (b",\"ping\":{\"count\":", opcodes.ping),
+            (b",\"pong\":{\"count\":", opcodes.pong),
+        ];
+        for (name, tally) in kinds.into_iter().filter(|(_, tally)| tally.count > 0 || tally.bytes > 0) {
+            member(out, name, tally.count);
+            member(out, b",\"bytes\":", tally.bytes);
+            out.push(b'}');
+        }
+        optional(out, b",\"close_code\":", opcodes.close_code.map(u64::from));
+    }
+    out.push(b'}');
 }
 
 /// Each line begins with a comma, of which the caller makes the bracket of the list.

@@ -10,8 +10,9 @@ use super::redact::{Redaction, Redactor, SecretFinder};
 use super::text::{self, Clock, Hex, number, string};
 use super::view::{Path, View};
 use crate::analysis::Labels;
-use crate::call::{Anomalies, Call, Seen};
+use crate::call::{Anomalies, Call, Protocol, Seen};
 use crate::credential::{Fingerprinter, Header};
+use crate::http::grpc;
 use crate::tls::{Alpn, Session};
 
 /// Writes the records of one worker.
@@ -84,6 +85,12 @@ impl Writer {
         out.extend_from_slice(call.protocol.name().as_bytes());
         out.push(b'"');
         optional(out, b",\"stream_id\":", call.stream_id.map(u64::from));
+        if let Some(part) = call.part {
+            member(out, b",\"part\":", u64::from(part.number));
+            out.extend_from_slice(b",\"first\":\"");
+            out.extend_from_slice(Hex::of_128(part.first).as_bytes());
+            out.push(b'"');
+        }
         if let Some(session) = &call.tls {
             out.extend_from_slice(b",\"tls\":{");
             tls(out, session);
@@ -92,6 +99,7 @@ impl Writer {
         self.start_line(out, &view);
         optional(out, b",\"status\":", call.status.map(u64::from));
         optional(out, b",\"grpc_status\":", call.grpc_status.map(u64::from));
+        self.grpc(out, call, &view);
         self.half(out, b",\"request\":", call, &call.request, &view.request, memo);
         self.half(out, b",\"response\":", call, &call.response, &view.response, memo);
         match view.credential {
@@ -154,6 +162,36 @@ impl Writer {
             out.extend_from_slice(b",\"path\":");
             self.path(out, path);
         }
+    }
+
+    /// What gRPC says besides: the words of the path, the deadline, what went wrong.
+    fn grpc(&mut self, out: &mut Vec<u8>, call: &Call, view: &View<'_>) {
+        let messages = [&call.request, &call.response].map(|half| half.messages.as_ref());
+        let is_grpc = messages.into_iter().flatten().any(|messages| messages.opcodes.is_none());
+        if !is_grpc && call.protocol != Protocol::Grpc {
+            return;
+        }
+        out.extend_from_slice(b",\"grpc\":");
+        let start = out.len();
+        if self.redaction != Redaction::Strict {
+            if let Some((service, method)) = view.path.and_then(|path| grpc::names(path.rest)) {
+                out.extend_from_slice(b",\"service\":");
+                self.text(out, service);
+                out.extend_from_slice(b",\"method\":");
+                self.text(out, method);
+            }
+            if let Some(message) = call.grpc_message {
+                out.extend_from_slice(b",\"message\":");
+                self.text(out, &grpc::message(message.of(&call.buffer)));
+            }
+        }
+        let timeout = call.header(&call.request, "grpc-timeout").known();
+        optional(out, b",\"timeout_us\":", timeout.and_then(grpc::timeout_us));
+        match out.get_mut(start) {
+            Some(comma) => *comma = b'{',
+            None => out.push(b'{'),
+        }
+        out.push(b'}');
     }
 
     fn effective_method(&mut self, out: &mut Vec<u8>, method: &[u8]) {

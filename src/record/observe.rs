@@ -10,7 +10,7 @@ use super::memo::Memo;
 use super::redact::Redaction;
 use super::view::{Body, View};
 use crate::analysis::{Credential, Half, Observation};
-use crate::call::{Call, Facts, Leaf, Message, Seen};
+use crate::call::{Call, Facts, Leaf, Message, Protocol, Seen};
 
 impl Writer {
     /// What [`super::parse::call`] reads back from the line that [`Writer::call`] writes. `memo` is that of the call's
@@ -39,6 +39,7 @@ impl Writer {
             credential,
             route: route.as_str().to_owned(),
             complete: call.causes.is_empty(),
+            continues: call.protocol == Protocol::WebSocket || call.part.is_some_and(|part| part.number > 0),
         }
     }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Deserializer};
 
 use crate::analysis::{Credential, Half, Observation};
-use crate::call::{Facts, Leaf, Seen};
+use crate::call::{Facts, Leaf, Protocol, Seen};
 use crate::time::Timestamp;
 
 /// Why a line is no call.
@@ -49,6 +49,7 @@ pub fn call(line: &[u8]) -> Result<Observation, ParseError> {
     if raw.version != 1 {
         return Err(ParseError::Version(raw.version));
     }
+    let continues = raw.protocol == Protocol::WebSocket.name() || raw.part.is_some_and(|part| part > 0);
     Ok(Observation {
         id: hex(&raw.id, 32).ok_or(ParseError::Field("id"))?,
         time: time(&raw.time).ok_or(ParseError::Field("time"))?,
@@ -72,6 +73,7 @@ pub fn call(line: &[u8]) -> Result<Observation, ParseError> {
         },
         route: raw.route,
         complete: raw.quality == "complete",
+        continues,
     })
 }
 
@@ -89,6 +91,7 @@ struct Raw {
     client: RawSocket,
     server: RawSocket,
     protocol: String,
+    part: Option<u64>,
     method: Option<String>,
     #[serde(default)]
     authority: ThreeWay<String>,

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::analysis::{Labels, Observation};
-use crate::call::{Anomalies, Call, Causes, Facts, HeaderSpan, Leaf, Message, Protocol, Seen, Span};
+use crate::call::{Anomalies, Call, Causes, Facts, HeaderSpan, Leaf, Message, Part, Protocol, Seen, Span};
 use crate::credential::{Fingerprinter, jwt_for_tests, of_request};
 use crate::limits::{REMEMBERED_BYTES_MAX, REMEMBERED_VALUES_MAX};
 use crate::time::Timestamp;
@@ -28,6 +28,8 @@ fn call_of(request: &[u8], response: &[u8]) -> Call {
         target: None,
         authority: None,
         grpc_status: None,
+        grpc_message: None,
+        part: None,
         stream_id: None,
         status: None,
         request: Message::default(),
@@ -56,6 +58,7 @@ fn half_of(head: &[u8], headers: std::ops::Range<usize>) -> Message {
         body_bytes: Some(0),
         plain: false,
         facts: None,
+        messages: None,
     }
 }
 
@@ -460,6 +463,9 @@ fn vary(call: &mut Call, random: &mut fastrand::Rng) {
     (call.id, call.time) = (random.u128(..), Timestamp::from_nanos(random.u64(..)));
     call.duration_ns = random.bool().then(|| random.u64(..));
     call.response.body_bytes = random.bool().then(|| random.u64(..));
+    call.protocol = random.choice([Protocol::Http11, Protocol::Grpc, Protocol::WebSocket]).unwrap();
+    let number = random.u32(..3);
+    call.part = random.bool().then(|| Part { number, first: random.u128(..), is_last: random.bool() });
     if random.bool() {
         call.client = "[2001:db8::1]:9".parse().unwrap();
         let leaf = Leaf {

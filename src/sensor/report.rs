@@ -16,7 +16,7 @@ use crate::config::{Config, ReplayConfig};
 use crate::publish::{Kind, SinkError};
 use crate::time::Timestamp;
 use crate::worker::{self, Worker};
-use crate::{flow, wire};
+use crate::{flow, quic, wire};
 
 mod overview;
 
@@ -24,6 +24,7 @@ mod overview;
 pub(super) struct WorkerBooks {
     calls: worker::Counters,
     flow: flow::Counters,
+    datagrams: quic::Counters,
     /// Bytes that wait for their turn.
     held: u64,
     /// Calls that are open.
@@ -40,6 +41,7 @@ impl WorkerBooks {
         Self {
             calls: *calls,
             flow: *flow,
+            datagrams: *worker.datagrams(),
             held: worker.held_bytes(),
             open: worker.open_calls(),
             given_up: worker.given_up().clone(),
@@ -106,6 +108,7 @@ pub(super) struct Books {
     capture: Map<String, Value>,
     calls: worker::Counters,
     flow: flow::Counters,
+    datagrams: quic::Counters,
     held: u64,
     /// Calls that are open.
     open: u64,
@@ -135,6 +138,7 @@ impl Books {
             capture: Map::new(),
             calls: worker::Counters::default(),
             flow: flow::Counters::default(),
+            datagrams: quic::Counters::default(),
             held: 0,
             open: 0,
             given_up: BTreeMap::new(),
@@ -151,6 +155,7 @@ impl Books {
     pub(super) fn add_worker(&mut self, books: WorkerBooks) {
         self.calls.add(&books.calls);
         self.flow.add(&books.flow);
+        self.datagrams.add(&books.datagrams);
         self.held += books.held;
         self.open += books.open;
         self.reached_budget |= books.reached_budget;
@@ -313,6 +318,7 @@ impl Books {
                 self.read.received,
                 &[
                     ("segments", wire.segments),
+                    ("datagrams", wire.datagrams),
                     ("fragments joined", wire.fragments_joined),
                     ("fragments expired", wire.fragments_expired),
                     ("fragments held", wire.fragments_held),
@@ -320,6 +326,15 @@ impl Books {
                     ("undecodable", wire.undecodable()),
                     ("dropped in the kernel", self.read.kernel_dropped),
                     ("not read", self.read.left_in_ring),
+                ],
+            ),
+            equation(
+                "datagrams seen",
+                self.datagrams.datagrams,
+                &[
+                    ("of QUIC", self.datagrams.datagrams_quic),
+                    ("other", self.datagrams.datagrams_other),
+                    ("beyond the room", self.datagrams.datagrams_beyond_flows_max),
                 ],
             ),
             equation(
@@ -375,6 +390,7 @@ impl Books {
         counters.insert("capture".to_owned(), Value::Object(self.capture.clone()));
         counters.insert("wire".to_owned(), counted(|visit| self.read.wire.each(visit)));
         counters.insert("flow".to_owned(), counted(|visit| self.flow.each(visit)));
+        counters.insert("datagrams".to_owned(), counted(|visit| self.datagrams.each(visit)));
         counters.insert("calls".to_owned(), counted(|visit| self.calls.each(visit)));
         if let Some(analysis) = &self.analysis {
             counters.insert("analysis".to_owned(), counted(|visit| analysis.each(visit)));

@@ -10,7 +10,7 @@ use super::Version;
 
 /// The hashes of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hash {
+pub(crate) enum Hash {
     Md5,
     Sha1,
     Sha256,
@@ -28,7 +28,7 @@ impl Hash {
     }
 
     /// HMAC over `parts` (RFC 2104).
-    pub(super) fn mac(self, key: &[u8], parts: &[&[u8]]) -> Secret {
+    pub(crate) fn mac(self, key: &[u8], parts: &[&[u8]]) -> Secret {
         match self {
             Self::Md5 => mac::<Hmac<Md5>>(key, parts),
             Self::Sha1 => mac::<Hmac<Sha1>>(key, parts),
@@ -58,7 +58,7 @@ fn mac<M: Mac + hmac::digest::KeyInit>(key: &[u8], parts: &[&[u8]]) -> Secret {
 
 /// A secret of up to 48 bytes. It is never printed, and no copy of it stays in memory.
 #[derive(Clone, Default, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub(super) struct Secret {
+pub(crate) struct Secret {
     bytes: SecretBytes,
     len: u8,
 }
@@ -86,7 +86,7 @@ impl Secret {
         secret
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.0.get(..usize::from(self.len)).unwrap_or_default()
     }
 }
@@ -152,7 +152,7 @@ pub(super) fn master_secret(
 }
 
 /// HKDF-Expand-Label without context (RFC 8446 §7.1).
-pub(super) fn expand_label(hash: Hash, secret: &[u8], label: &[u8], out: &mut [u8]) {
+pub(crate) fn expand_label(hash: Hash, secret: &[u8], label: &[u8], out: &mut [u8]) {
     let length = (out.len() as u16).to_be_bytes();
     let label_length = [(6 + label.len()) as u8];
     let info: [&[u8]; 5] = [&length, &label_length, b"tls13 ", label, &[0]];

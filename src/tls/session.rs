@@ -1,5 +1,8 @@
 //! What is known of a connection's TLS, for its records: whatever was seen of the handshake.
 
+use super::cipher;
+use super::handshake::{self, ClientHello, Cursor, ServerHello};
+
 /// Versions whose records can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
@@ -59,10 +62,55 @@ pub struct Session {
     pub server_name: Option<String>,
     /// What is spoken inside.
     pub alpn: Alpn,
+    /// The protocols that the client of QUIC offers.
+    pub alpn_offered: Vec<String>,
     /// JA4 of the ClientHello.
     pub ja4: Option<String>,
     /// Names in the server's certificate.
     pub certificate_names: Vec<String>,
+}
+
+/// Whose first message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hello {
+    /// The client's.
+    Client,
+    /// The server's.
+    Server,
+}
+
+impl Session {
+    /// Takes what the first message of that end of a QUIC connection says (RFC 9001 §4). `bytes`: what came of its handshake,
+    /// from the beginning on. True: the message is whole, or there is none.
+    pub fn take_quic(&mut self, hello: Hello, bytes: &[u8]) -> bool {
+        let mut cursor = Cursor::new(bytes);
+        let Some([kind, a, b, c]) = cursor.array() else { return false };
+        let Some(body) = cursor.take(u32::from_be_bytes([0, a, b, c]) as usize) else { return false };
+        match (hello, kind) {
+            (Hello::Client, handshake::CLIENT_HELLO) => {
+                if let Some(hello) = ClientHello::read_in(body, true) {
+                    self.has_client_hello = true;
+                    self.server_name = hello.server_name;
+                    self.ja4 = Some(hello.ja4);
+                    // RFC 9001 §8.1: one of them is agreed on, or the connection ends
+                    self.alpn = match hello.alpn.as_slice() {
+                        [] => Alpn::None,
+                        [only] => Alpn::Named(only.clone()),
+                        _ => Alpn::Unknown,
+                    };
+                    self.alpn_offered = hello.alpn;
+                }
+            }
+            (Hello::Server, handshake::SERVER_HELLO) => {
+                if let Some(hello) = ServerHello::read(body).filter(|hello| !hello.retry) {
+                    self.version = Some(version_name(hello.version_number));
+                    self.cipher = Some(cipher::suite::name(hello.cipher));
+                }
+            }
+            _ => {}
+        }
+        true
+    }
 }
 
 /// Why a connection was not decrypted.

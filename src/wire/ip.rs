@@ -89,7 +89,7 @@ pub(super) fn v6(packet: &mut Packet<'_>) -> Result<Inside, Stop> {
 pub(super) fn payload(packet: &mut Packet<'_>, protocol: u8, ends: Ends) -> Result<Inside, Stop> {
     let is_v6 = matches!(ends, Ends::V6 { .. });
     match protocol {
-        number::UDP => udp::payload(packet),
+        number::UDP => udp::payload(packet, ends),
         number::GRE => tunnel::gre(packet),
         number::IPV4 => {
             packet.enter_tunnel()?;

@@ -120,6 +120,13 @@ impl FlowKey {
         SocketAddr::new(address, end.port)
     }
 
+    /// The direction of the client, if nothing else is known than the ports: clients take high ones.
+    #[must_use]
+    pub fn client_by_ports(&self) -> Direction {
+        let (up, down) = (self.sender(Direction::Up), self.sender(Direction::Down));
+        if up.port() >= down.port() { Direction::Up } else { Direction::Down }
+    }
+
     /// The network id of the tunnel around the flow.
     #[must_use]
     pub fn vni(&self) -> Option<u32> {

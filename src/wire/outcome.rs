@@ -10,6 +10,8 @@ crate::counters! {
         frames,
         /// Frames that ended as a TCP segment.
         segments,
+        /// Frames that ended as a UDP datagram that is no known tunnel.
+        datagrams,
         /// Fragments that went into a datagram which was completed by a later frame, and their late copies.
         fragments_joined,
         /// Fragments whose datagram never was completed: in time, or before the bounds pushed it out.
@@ -34,7 +36,7 @@ crate::counters! {
         other_sctp,
         /// IPsec ESP: encrypted.
         other_esp,
-        /// UDP that is no known tunnel.
+        /// UDP without a payload.
         other_udp,
         /// Any other IP protocol over IPv4.
         other_ip_protocol,
@@ -110,7 +112,7 @@ crate::counters! {
 pub struct Balance {
     /// Frames that came in.
     pub received: u64,
-    /// Segments + fragments {joined, expired, held} + other traffic + undecodable.
+    /// Segments + datagrams + fragments {joined, expired, held} + other traffic + undecodable.
     pub accounted: u64,
 }
 
@@ -123,17 +125,17 @@ impl Balance {
 }
 
 impl Counters {
-    /// Frames = segments + fragments {joined, expired, held} + other {kind} + undecodable {reason}.
+    /// Frames = segments + datagrams + fragments {joined, expired, held} + other {kind} + undecodable {reason}.
     #[must_use]
     pub fn balance(&self) -> Balance {
         let fragments = self.fragments_joined + self.fragments_expired + self.fragments_held;
         Balance {
             received: self.frames,
-            accounted: self.segments + fragments + self.other() + self.undecodable(),
+            accounted: self.segments + self.datagrams + fragments + self.other() + self.undecodable(),
         }
     }
 
-    /// Traffic that is not TCP.
+    /// Traffic that is neither TCP nor UDP.
     #[must_use]
     pub fn other(&self) -> u64 {
         self.sum("other_")
@@ -152,10 +154,10 @@ impl Counters {
     }
 }
 
-/// Why the way inwards ended before a TCP segment.
+/// Why the way inwards ended before a segment or a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// Well formed, but not TCP.
+    /// Well formed, but neither TCP nor UDP.
     Other(Other),
     /// Not readable.
     Undecodable(Undecodable),

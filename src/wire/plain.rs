@@ -5,7 +5,7 @@
 //! It exists for speed: the lengths are checked once against a header of fixed size, and nothing is dispatched.
 
 use super::view::Ends;
-use super::{FlowKey, Segment, TcpFlags, ip, link, tcp};
+use super::{FlowKey, Segment, TcpFlags, Transport, ip, link, tcp};
 use crate::capture::Frame;
 
 /// The segment of a plain frame; nothing where the frame needs the long way.
@@ -69,6 +69,7 @@ fn finish(bytes: &[u8], ends: Ends) -> Option<Segment<'_>> {
         Ends::V6 { source, target } => FlowKey::v6(source, source_port, target, target_port, None),
     };
     Some(Segment {
+        transport: Transport::Tcp,
         flow,
         direction,
         seq: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),

@@ -10,7 +10,7 @@
 
 use super::outcome::{Stop, Undecodable};
 use super::view::{Ends, Packet};
-use super::{FlowKey, Segment, TcpFlags};
+use super::{FlowKey, Segment, TcpFlags, Transport};
 
 /// Reads the segment that the packet holds.
 pub(super) fn segment<'a>(packet: &Packet<'a>, ends: Ends) -> Result<Segment<'a>, Stop> {
@@ -28,6 +28,7 @@ pub(super) fn segment<'a>(packet: &Packet<'a>, ends: Ends) -> Result<Segment<'a>
         Ends::V6 { source, target } => FlowKey::v6(source, source_port, target, target_port, packet.vni),
     };
     Ok(Segment {
+        transport: Transport::Tcp,
         flow,
         direction,
         seq: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),

@@ -109,7 +109,9 @@ fn what_the_snap_length_cut_is_missing() {
                 let (payload, missing) = (HELLO[..kept].to_vec(), (HELLO.len() - kept) as u32);
                 assert_eq!(seen, Some(Seen { payload, missing, ..expected(vni) }), "{name} {length}");
             } else {
-                assert_eq!(seen, None, "{name} {length}");
+                // of a tunnel whose header is cut, the datagram around it may be there
+                let is_datagram = |seen: Seen| seen.numbers == (0, 0, TcpFlags(0));
+                assert!(seen.is_none_or(is_datagram), "{name} {length}");
             }
         }
     }

@@ -1,16 +1,17 @@
-//! UDP (RFC 768), of interest only where a tunnel is in it. A tunnel is known by its port and by a header that
-//! fits; what does not fit is other UDP traffic, not a broken tunnel.
+//! UDP (RFC 768), and the tunnels in it. A tunnel is known by its port and by a header that fits; what does not fit is a
+//! datagram like any other, not a broken tunnel.
 
 use etherparse::UdpHeaderSlice;
 
 use super::outcome::{Other, Stop, Undecodable};
 use super::tunnel;
-use super::view::{Inside, Packet, View};
+use super::view::{Ends, Inside, Packet, View};
+use super::{FlowKey, Segment, TcpFlags, Transport};
 
 const CUT: Undecodable = Undecodable::TruncatedTunnel;
 
-/// Goes on into the tunnel that the datagram carries.
-pub(super) fn payload(packet: &mut Packet<'_>) -> Result<Inside, Stop> {
+/// Goes on into the tunnel that the datagram carries, or to what else it carries.
+pub(super) fn payload(packet: &mut Packet<'_>, ends: Ends) -> Result<Inside, Stop> {
     let view = &mut packet.view;
     let header = UdpHeaderSlice::from_slice(view.bytes()).map_err(|_| Undecodable::TruncatedUdp)?;
     view.skip(header.slice().len(), Undecodable::TruncatedUdp)?;
@@ -20,7 +21,38 @@ pub(super) fn payload(packet: &mut Packet<'_>) -> Result<Inside, Stop> {
         None if header.length() == 0 => {}
         None => return Err(Undecodable::BadUdpLength.into()),
     }
-    let target = header.destination_port();
+    let (source, target) = (header.source_port(), header.destination_port());
+    let before = *packet;
+    match tunnel(packet, source, target) {
+        Err(Stop::Other(Other::Udp)) if !before.view.bytes().is_empty() => {
+            *packet = before;
+            Ok(Inside::Datagram([source, target], ends))
+        }
+        inside => inside,
+    }
+}
+
+/// The datagram whose payload the packet holds.
+pub(super) fn datagram<'a>(packet: &Packet<'a>, [from, to]: [u16; 2], ends: Ends) -> Segment<'a> {
+    let payload = packet.view.bytes();
+    let (flow, direction) = match ends {
+        Ends::V4 { source, target } => FlowKey::v4(source, from, target, to, packet.vni),
+        Ends::V6 { source, target } => FlowKey::v6(source, from, target, to, packet.vni),
+    };
+    Segment {
+        transport: Transport::Udp,
+        flow,
+        direction,
+        seq: 0,
+        ack: 0,
+        flags: TcpFlags::default(),
+        payload,
+        missing: u32::try_from(packet.view.whole() - payload.len()).unwrap_or(u32::MAX),
+        reassembled: packet.reassembled,
+    }
+}
+
+fn tunnel(packet: &mut Packet<'_>, source: u16, target: u16) -> Result<Inside, Stop> {
     match target {
         4789 | 8472 => vxlan(packet),
         4790 => vxlan_generic(packet),
@@ -30,7 +62,7 @@ pub(super) fn payload(packet: &mut Packet<'_>) -> Result<Inside, Stop> {
         4754 => tunnel::gre(packet),
         6635 => entered(packet, Inside::Mpls),
         37008 => tazmen(packet),
-        _ => either_way(packet, header.source_port(), target),
+        _ => either_way(packet, source, target),
     }
 }
 

@@ -105,6 +105,8 @@ pub(super) enum Inside {
     Ip,
     /// What an IP protocol number names, behind a header with these ends.
     Transport(u8, Ends),
+    /// The payload of a UDP datagram that is no tunnel: source and target port, and the ends.
+    Datagram([u16; 2], Ends),
 }
 
 /// A packet on its way inwards.

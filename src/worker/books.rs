@@ -1,7 +1,7 @@
 //! What a worker counts.
 
 use super::Worker;
-use crate::call::Causes;
+use crate::call::{Causes, Part};
 use crate::counters;
 
 counters! {
@@ -39,6 +39,8 @@ counters! {
         calls_stream_reset,
         /// Calls told as partial because the TLS around them could not be decrypted any more.
         calls_undecrypted,
+        /// Parts of calls that are told in parts, but the last one of each.
+        call_parts,
         /// Calls that were in hand on a flow that the sensor failed on.
         calls_failed,
         /// Lines that were handed to the merge.
@@ -51,9 +53,13 @@ counters! {
 }
 
 impl Counters {
-    /// Counts a call that was told.
-    pub(super) fn call(&mut self, causes: Causes) {
+    /// Counts a call that was told. One that is told in parts ends with the last of them.
+    pub(super) fn call(&mut self, causes: Causes, part: Option<Part>) {
         let counters = self;
+        if part.is_some_and(|part| !part.is_last) {
+            counters.call_parts += 1;
+            return;
+        }
         if causes.is_empty() {
             counters.calls_complete += 1;
             return;
@@ -84,8 +90,8 @@ impl Counters {
 pub(super) enum Failed {
     /// It is the one that the table had in hand.
     InHand,
-    /// It had ended and waited for its secrets.
-    Waiting,
+    /// It is not in the table: it had ended and waited for its secrets, or it is one of datagrams.
+    Apart,
 }
 
 impl Worker {
@@ -132,7 +138,7 @@ mod tests {
     fn each_cause_has_its_counter() {
         for name in Causes::all_names() {
             let mut counters = Counters::default();
-            counters.call(Causes::named(name).unwrap());
+            counters.call(Causes::named(name).unwrap(), None);
             let mut counted = Vec::new();
             counters.each(|name, count| {
                 if count > 0 {

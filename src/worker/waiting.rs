@@ -108,7 +108,7 @@ impl Worker {
     /// Gives up the ended connections that have waited for long enough. One on which the sensor fails is lost, no more.
     pub(super) fn close_waiting(&mut self, clock: Timestamp) {
         while catch_unwind(AssertUnwindSafe(|| self.close_due(clock))).is_err() {
-            self.forget_failed(Failed::Waiting);
+            self.forget_failed(Failed::Apart);
         }
     }
 

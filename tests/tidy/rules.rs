@@ -13,7 +13,7 @@ const ORDER: &[&[&str]] = &[
     &["flow"],
     &["tls"],
     &["call"], // what every version of HTTP fills
-    &["http"],
+    &["http", "quic"],
     &["exchange"],
     &["connection"],
     &["sensitive"],
@@ -29,8 +29,19 @@ const ORDER: &[&[&str]] = &[
 ];
 
 /// Stages that see bytes, and time as a number.
-const CORE: &[&str] =
-    &["wire", "flow", "tls", "call", "http", "exchange", "connection", "sensitive", "content", "credential"];
+const CORE: &[&str] = &[
+    "wire",
+    "flow",
+    "tls",
+    "call",
+    "http",
+    "quic",
+    "exchange",
+    "connection",
+    "sensitive",
+    "content",
+    "credential",
+];
 
 /// What the core may not name.
 const IMPURE: &[&str] = &[

@@ -118,7 +118,7 @@ pub(super) const ALL: &[Conversation] = &[
             ('>', "\x01\x02GET /not-a-call HTTP/1.1\r\n\r\n"),
         ],
         calls: &["GET /1 -> 101"],
-        rest: Some(("websocket", "upgraded")),
+        rest: None,
     },
     of(
         "an upgrade that was refused",

@@ -61,8 +61,7 @@ fn is_true(told: &Told, truth: &[Told], what: &str) {
         half_is_true(told, truth, true, &what);
         assert_eq!(call.time, truth.call.time, "{what}");
         assert_eq!(call.id, truth.call.id, "{what}");
-        // that it is a WebSocket is said by its answer
-        assert!(call.protocol == truth.call.protocol || !call.response.head_whole, "{what}");
+        assert_eq!(call.protocol, truth.call.protocol, "{what}");
     }
     if let (true, Some(truth)) = (call.response.seen, answered) {
         half_is_true(told, truth, false, &what);

@@ -99,7 +99,7 @@ fn what_a_tunnel_carries_is_named() {
 
 #[test]
 fn upgrades_are_handed_on_by_name() {
-    for (wish, name) in [("websocket", "websocket"), ("TLS/1.2", "tls"), ("x-mine", "upgraded")] {
+    for (wish, name) in [("TLS/1.2", "tls"), ("x-mine", "upgraded")] {
         let ask = format!("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: {wish}\r\n\r\n");
         let switch = format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: {wish}\r\n\r\n");
         let (told, record) = play(&parts(&[('>', &ask), ('<', &switch), ('<', "bytes")]), Setting::default());
@@ -114,7 +114,7 @@ fn a_rewritten_byte_is_an_anomaly_of_the_connection() {
     let (client, server): (SocketAddr, SocketAddr) = (([10, 0, 0, 1], 9).into(), ([10, 0, 0, 2], 80).into());
     let key = FlowKey::new(client, server, None).0;
     let mut connection = Connection::new(&key, 0, Stamp::default());
-    let mut desk = Desk::new(None);
+    let mut desk = Desk::new(None, u64::MAX);
     connection.chunk(&key, &mut desk, Direction::Up, Chunk::Rewritten, &mut |_| {});
     connection.segment(
         Stamp::default(),
@@ -127,6 +127,7 @@ fn a_rewritten_byte_is_an_anomaly_of_the_connection() {
             payload: b"?",
             missing: 0,
             reassembled: false,
+            transport: crate::wire::Transport::Tcp,
         },
     );
     let record = connection.close(&key, &mut desk, EndReason::Fin, &mut |_| {}).unwrap();

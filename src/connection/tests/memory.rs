@@ -12,7 +12,7 @@ fn dropped_bodies_leave_the_memory_books() {
     let key = FlowKey::v4([10, 0, 0, 1], 40_000, [10, 0, 0, 2], 80, None).0;
     let stamp = Stamp::default();
     let mut connection = Connection::new(&key, 0, stamp);
-    let mut desk = Desk::new(Some(|_, _| true));
+    let mut desk = Desk::new(Some(|_, _| true), u64::MAX);
     let (mut told, mut offsets, mut after_first) = (0, [0_u64; 2], 0);
     for direction in [Direction::Up, Direction::Down] {
         let start = Start { offset: 0, known: true, opener: Some(Direction::Up) };

@@ -175,7 +175,7 @@ fn heads_that_wait_are_in_the_memory_books() {
     let (client, server): (SocketAddr, SocketAddr) = (([10, 0, 0, 1], 9).into(), ([10, 0, 0, 2], 80).into());
     let key = FlowKey::new(client, server, None).0;
     let mut connection = Connection::new(&key, 0, Stamp::default());
-    let mut desk = Desk::new(None);
+    let mut desk = Desk::new(None, u64::MAX);
     let head = format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(60_000));
     let mut offset = 1 << 32;
     for direction in [Direction::Up, Direction::Down] {

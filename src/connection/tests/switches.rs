@@ -22,7 +22,8 @@ impl Talk {
     fn new() -> Self {
         let key = FlowKey::v4([10, 0, 0, 1], 40_000, [10, 0, 0, 2], 80, None).0;
         let connection = Connection::new(&key, 0, Stamp::default());
-        let mut talk = Self { key, connection, desk: Desk::new(None), offsets: [0; 2], told: Vec::new() };
+        let mut talk =
+            Self { key, connection, desk: Desk::new(None, u64::MAX), offsets: [0; 2], told: Vec::new() };
         for direction in [CLIENT, SERVER] {
             talk.chunk(direction, Chunk::Start(Start { offset: 0, known: true, opener: Some(CLIENT) }));
         }
@@ -73,8 +74,8 @@ fn requests_behind_an_upgrade_are_told() {
     let mut talk = Talk::new();
     talk.say(CLIENT, b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\n\r\n");
     talk.say(SERVER, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n");
-    assert_eq!(talk.close(), Some("websocket"));
-    assert_eq!(talk.told, ["/a 101 ", "/b 0 connection_closed"]);
+    assert_eq!(talk.close(), None);
+    assert_eq!(talk.told, ["/a 101 ", "/b 0 connection_closed", "/a 0 still_open"]);
 }
 
 #[test]

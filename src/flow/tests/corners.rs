@@ -166,6 +166,7 @@ fn ports_are_used_again() {
         payload: b"",
         missing: 0,
         reassembled: false,
+        transport: crate::wire::Transport::Tcp,
     };
     assert!(tap.flow.is_replaced_by(&syn(77, "S")), "another number: another connection");
     assert!(!tap.flow.is_replaced_by(&syn(999, "S")), "the same SYN once more");

@@ -53,6 +53,7 @@ fn run(packets: Vec<Packet>, isn: [u32; 2], causal: bool) -> Run {
             payload: &packet.bytes,
             missing: packet.missing as u32,
             reassembled: false,
+            transport: crate::wire::Transport::Tcp,
         };
         let now = Timestamp::from_nanos(1_000 * (index as u64 + 1));
         let stamp = Stamp { time: now, clock: now };

@@ -89,6 +89,7 @@ impl Bench {
             payload: payload.as_bytes(),
             missing: 0,
             reassembled: false,
+            transport: crate::wire::Transport::Tcp,
         };
         let stamp = Stamp { time: now, clock: now };
         self.table.push(&mut self.notes, segment.flow.hash(1), stamp, &segment);

@@ -3,12 +3,14 @@
 //! An index counts from the newest entry of the dynamic table backwards. So after a loss every entry from before it
 //! is unknown, and every one that was inserted since is known exactly: the known ones always stand in front.
 
+mod arbitrary;
 mod fields;
 mod table;
 
 use super::huffman;
 use crate::limits::{HEAD_BYTES_MAX, HEADER_LINES_MAX};
 
+pub use arbitrary::read_arbitrary;
 pub use fields::Fields;
 pub use table::Table;
 

@@ -34,7 +34,7 @@ impl Heard {
                     event.place.offset
                 )
             }
-            What::Body(bytes) => {
+            What::Body { bytes, .. } => {
                 let text = String::from_utf8_lossy(bytes).into_owned();
                 let front = format!("{stream} body ");
                 if let Some(last) = self.0.last_mut().filter(|last| last.starts_with(&front)) {

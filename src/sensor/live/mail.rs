@@ -184,6 +184,7 @@ mod tests {
             stamp: Stamp { time, clock: time },
             ordinal: nanos,
             hash: 0,
+            transport: crate::wire::Transport::Tcp,
             flow,
             direction,
             flags: TcpFlags::ACK,

@@ -1,6 +1,7 @@
 //! ClientHello and ServerHello (RFC 8446 §4.1.2, §4.1.3), and the extensions that the server encrypts (§4.3.1).
 
 use super::{Cursor, ja4, numbers, text};
+use crate::limits::ALPN_NAMES_MAX;
 use crate::tls::Version;
 use crate::tls::session::Alpn;
 
@@ -22,27 +23,43 @@ pub(in crate::tls) struct ClientHello {
     pub(in crate::tls) ticket: Vec<u8>,
     pub(in crate::tls) server_name: Option<String>,
     pub(in crate::tls) early_data: bool,
+    /// The protocols that it offers (RFC 7301).
+    pub(in crate::tls) alpn: Vec<String>,
     pub(in crate::tls) ja4: String,
 }
 
 impl ClientHello {
     /// `None`: it is none.
     pub(in crate::tls) fn read(body: &[u8]) -> Option<Self> {
+        Self::read_in(body, false)
+    }
+
+    /// As [`ClientHello::read`], of one that perhaps came in QUIC.
+    pub(in crate::tls) fn read_in(body: &[u8], in_quic: bool) -> Option<Self> {
         let mut cursor = Cursor(body);
         let legacy = cursor.u16()?;
         let mut hello = Self { random: cursor.array()?, ..Self::default() };
         hello.session_id = cursor.short()?.to_vec();
         let ciphers = cursor.long()?;
         cursor.short()?; // compression methods
-        let mut offer =
-            ja4::Offer { version: legacy, ciphers: numbers(ciphers).collect(), ..ja4::Offer::default() };
+        let mut offer = ja4::Offer {
+            version: legacy,
+            in_quic,
+            ciphers: numbers(ciphers).collect(),
+            ..ja4::Offer::default()
+        };
         each_extension(cursor, |kind, mut body| {
             offer.extensions.push(kind);
             match kind {
                 SERVER_NAME => hello.server_name = server_name(body),
                 ALPN => {
                     body.u16();
-                    offer.alpn = body.short().unwrap_or_default().to_vec();
+                    while let Some(name) = body.short().filter(|_| hello.alpn.len() < ALPN_NAMES_MAX) {
+                        if hello.alpn.is_empty() {
+                            offer.alpn = name.to_vec();
+                        }
+                        hello.alpn.push(text(name));
+                    }
                 }
                 SIGNATURE_ALGORITHMS => offer.signatures = numbers(body.long().unwrap_or_default()).collect(),
                 SUPPORTED_VERSIONS => {

@@ -1,7 +1,7 @@
 //! JA4: what a ClientHello looks like, as one word (FoxIO, JA4 technical details).
 //!
 //! ```text
-//!   t │ version │ d or i │ ciphers │ extensions │ ALPN _ hash of the ciphers _ hash of extensions and signatures
+//!   t or q │ version │ d or i │ ciphers │ extensions │ ALPN _ hash of the ciphers _ hash of extensions and signatures
 //! ```
 
 use sha2::{Digest, Sha256};
@@ -16,6 +16,8 @@ pub(super) struct Offer {
     /// The first protocol that is offered.
     pub(super) alpn: Vec<u8>,
     pub(super) has_server_name: bool,
+    /// It came in QUIC.
+    pub(super) in_quic: bool,
 }
 
 impl Offer {
@@ -44,7 +46,8 @@ impl Offer {
             second = format!("{second}_{}", list(&self.signatures));
         }
         let (first, second) = (digest(&list(&self.ciphers)), digest(&second));
-        format!("t{version}{name}{ciphers:02}{extensions:02}{alpn}_{first}_{second}")
+        let carrier = if self.in_quic { 'q' } else { 't' };
+        format!("{carrier}{version}{name}{ciphers:02}{extensions:02}{alpn}_{first}_{second}")
     }
 }
 
@@ -93,6 +96,7 @@ mod tests {
             signatures: numbers("0403,0804,0401,0503,0805,0501,0806,0601"),
             alpn: b"h2".to_vec(),
             has_server_name: true,
+            in_quic: false,
         };
         assert_eq!(offer.fingerprint(), "t13d1516h2_8daaf6152771_e5627efa2ab1");
         assert_eq!(Offer::default().fingerprint(), "t00i000000_000000000000_000000000000");

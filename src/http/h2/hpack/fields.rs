@@ -17,6 +17,8 @@ pub struct Fields {
     pub authority: Option<Span>,
     /// `:scheme`
     pub scheme: Option<Span>,
+    /// `:protocol` (RFC 8441 §4)
+    pub protocol: Option<Span>,
     /// `:status`
     pub status: Option<u16>,
     /// A pseudo-header field stands in it.
@@ -123,8 +125,7 @@ impl Fields {
             b":path" => again(&mut self.path, value),
             b":authority" => again(&mut self.authority, value),
             b":scheme" => again(&mut self.scheme, value),
-            // RFC 8441 §4
-            b":protocol" => false,
+            b":protocol" => again(&mut self.protocol, value),
             b":status" => match status(value.of(&self.text)) {
                 Some(status) => again(&mut self.status, status),
                 None => {
