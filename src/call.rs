@@ -274,6 +274,9 @@ names! {
         CONTINUATION_FLOOD = 24, "continuation_flood";
         /// Streams that are opened and reset at once, again and again (CVE-2023-44487).
         RESET_FLOOD = 25, "reset_flood";
+        /// The client lets the server send a few bytes at a time, again and again, so that its answers wait in memory
+        /// (CVE-2019-9511).
+        WINDOW_ABUSE = 26, "window_abuse";
     }
 }
 

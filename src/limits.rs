@@ -303,6 +303,10 @@ pub const H2_ENDED_STREAMS_KEPT: usize = 64;
 pub const H2_RESET_STREAMS_KEPT: usize = 16;
 /// Streams that their client reset before they were answered. More of them, and more than half of all, are a flood.
 pub const H2_RESETS_MAX: u64 = 200;
+/// Room for answers that is next to none: nobody reads them in pieces as short.
+pub const H2_WINDOW_BYTES_SMALL: u32 = 64;
+/// How often a client may make as little room on one connection: a test of a server does it a few times.
+pub const H2_WINDOWS_SMALL_MAX: u64 = 100;
 
 /// Requests that wait for their answers on one connection; browsers pipelined 8, load generators 100.
 pub const PIPELINE_MAX: usize = 1024;

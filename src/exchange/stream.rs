@@ -11,7 +11,10 @@ use crate::call::{Anomalies, Causes, Message, Protocol};
 use crate::flow::{Data, EndReason, Gap, GapCause};
 use crate::http::h2::{Event, What};
 use crate::http::{Cut, Place};
-use crate::limits::{H2_ENDED_STREAMS_KEPT, H2_RESET_STREAMS_KEPT, H2_RESETS_MAX, H2_STREAMS_MAX};
+use crate::limits::{
+    H2_ENDED_STREAMS_KEPT, H2_RESET_STREAMS_KEPT, H2_RESETS_MAX, H2_STREAMS_MAX, H2_WINDOW_BYTES_SMALL,
+    H2_WINDOWS_SMALL_MAX,
+};
 use crate::time::Timestamp;
 use one::{Block, Half, Stream, why};
 
@@ -28,6 +31,10 @@ pub struct Streams {
     request_pending: bool,
     /// Streams that the client reset before they were answered.
     resets: u64,
+    /// A stream begins with next to no room for its answer.
+    first_window_is_small: bool,
+    /// How often the client made next to no room for answers.
+    small_windows: u64,
     late: Anomalies,
     calls: u64,
     /// Heads and bodies of the calls that have not ended.
@@ -153,7 +160,11 @@ impl Streams {
                 }
             }
             What::Reset => self.reset(desk, of_client, event.stream, emit),
-            What::PayloadMax(_) => {}
+            What::FirstWindow(bytes) if of_client => {
+                self.first_window_is_small = bytes < H2_WINDOW_BYTES_SMALL
+            }
+            What::MoreWindow(bytes) if of_client && bytes < H2_WINDOW_BYTES_SMALL => self.note_small_window(),
+            What::PayloadMax(_) | What::FirstWindow(_) | What::MoreWindow(_) => {}
         }
     }
 
@@ -215,6 +226,9 @@ impl Streams {
             return None;
         }
         let found = self.open.binary_search_by_key(&event.stream, |stream| stream.id);
+        if found.is_err() && self.first_window_is_small {
+            self.note_small_window();
+        }
         let at = found.unwrap_or_else(|at| {
             let direction = if of_client { context.client } else { context.client.reverse() };
             let mut asked = desk.take(context, &event.place, direction, Some(event.stream));
@@ -224,6 +238,14 @@ impl Streams {
             at
         });
         self.open.get_mut(at)
+    }
+
+    /// The client makes room for a few bytes of an answer.
+    fn note_small_window(&mut self) {
+        self.small_windows += 1;
+        if self.small_windows > H2_WINDOWS_SMALL_MAX {
+            self.late.insert(Anomalies::WINDOW_ABUSE);
+        }
     }
 
     fn find(&mut self, id: u32) -> Option<&mut Stream> {

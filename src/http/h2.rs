@@ -74,6 +74,10 @@ pub enum What<'a> {
     Reset,
     /// What the sender lets the other end send in one frame.
     PayloadMax(u32),
+    /// What the sender lets the other end send on a stream that begins.
+    FirstWindow(u32),
+    /// What the sender lets the other end send besides, on the stream or on the connection.
+    MoreWindow(u32),
     /// An unknown number of frames may be hidden here.
     Lost(Cut),
     /// Something is odd.
@@ -367,6 +371,7 @@ impl Side {
             }
             kind::HEADERS | kind::CONTINUATION | kind::PUSH_PROMISE | kind::RST_STREAM => Content::Whole,
             kind::SETTINGS if header.length <= SETTINGS_BYTES_MAX => Content::Whole,
+            kind::WINDOW_UPDATE if header.length <= WINDOW_UPDATE_BYTES => Content::Whole,
             _ => Content::Skipped,
         };
         let frame = Frame { header, place, left: header.length, content };
@@ -489,6 +494,8 @@ impl Side {
 
 /// SETTINGS with more than a hundred parameters are not read; there are ten of them.
 const SETTINGS_BYTES_MAX: u32 = 1024;
+/// RFC 9113 §6.9.
+const WINDOW_UPDATE_BYTES: u32 = 4;
 /// Room for a payload in pieces that is kept between frames.
 const PAYLOAD_BYTES_KEPT: usize = 1024;
 

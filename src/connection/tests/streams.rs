@@ -287,3 +287,35 @@ fn a_frame_longer_than_is_known_to_be_allowed_is_nothing_odd() {
     assert_eq!(call.anomalies, Anomalies::EMPTY);
     assert!(!call.causes.has(Causes::MALFORMED));
 }
+
+#[test]
+fn a_client_that_takes_answers_by_the_byte_is_named() {
+    let settings = |window: u32| frame(kind::SETTINGS, 0, 0, &[&[0, 4][..], &window.to_be_bytes()].concat());
+    let more = |bytes: u32| frame(kind::WINDOW_UPDATE, 0, 1, &bytes.to_be_bytes());
+    let plain = frame(kind::SETTINGS, 0, 0, &[]);
+    let last = [head(3, true, GET)].concat();
+    for (begin, between, abuse) in [
+        (&plain, more(1).repeat(101), true),
+        (&plain, more(1).repeat(100), false),
+        (&plain, more(70_000).repeat(500), false),
+        (&settings(1), more(1).repeat(98), false),
+        (&settings(1), more(1).repeat(99), true),
+        (&settings(1 << 20), more(1).repeat(100), false),
+    ] {
+        let ask = [PREFACE.as_slice(), begin, &head(1, true, GET), &between, &last].concat();
+        let parts = [
+            Part { direction: Direction::Up, at: 0, what: Ok(ask), turn: 0 },
+            Part { direction: Direction::Down, at: 0, what: Ok(plain.clone()), turn: 1 },
+        ];
+        let (told, _) = play(&parts, Setting::default());
+        let odd = told.iter().map(|one| one.call.anomalies).fold(Anomalies::EMPTY, Anomalies::union);
+        assert_eq!(odd.has(Anomalies::WINDOW_ABUSE), abuse, "{}", between.len());
+    }
+    let told = one(&[
+        ('>', head(1, false, GET)),
+        ('>', more(0)),
+        ('>', data(1, true, b"")),
+        ('<', head(1, true, OK)),
+    ]);
+    assert!(told.call.anomalies.has(Anomalies::INVALID_FRAME), "no room is none");
+}

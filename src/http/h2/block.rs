@@ -9,6 +9,7 @@ use crate::http::{Cut, Place};
 use crate::limits::{H2_BLOCK_FRAMES_MAX, HEAD_BYTES_MAX};
 
 const SETTINGS_MAX_FRAME_SIZE: u8 = 5;
+const SETTINGS_INITIAL_WINDOW_SIZE: u8 = 4;
 
 /// A header block that goes on in further frames.
 #[derive(Debug)]
@@ -58,11 +59,24 @@ impl Side {
             kind::RST_STREAM => tell(Event { stream: header.stream, place, what: What::Reset }),
             kind::SETTINGS if cut.is_none() => {
                 for setting in payload.chunks_exact(6) {
-                    if let [0, SETTINGS_MAX_FRAME_SIZE, a, b, c, d] = *setting {
-                        let what = What::PayloadMax(u32::from_be_bytes([a, b, c, d]));
-                        tell(Event { stream: 0, place, what });
-                    }
+                    let [0, name, a, b, c, d] = *setting else { continue };
+                    let value = u32::from_be_bytes([a, b, c, d]);
+                    let what = match name {
+                        SETTINGS_MAX_FRAME_SIZE => What::PayloadMax(value),
+                        SETTINGS_INITIAL_WINDOW_SIZE => What::FirstWindow(value),
+                        _ => continue,
+                    };
+                    tell(Event { stream: 0, place, what });
                 }
+            }
+            kind::WINDOW_UPDATE if cut.is_none() => {
+                let Some(bytes) = payload.first_chunk() else { return };
+                // §6.9: none is an error, and the highest bit says nothing
+                let what = match u32::from_be_bytes(*bytes) & (u32::MAX >> 1) {
+                    0 => What::Odd(Anomalies::INVALID_FRAME),
+                    more => What::MoreWindow(more),
+                };
+                tell(Event { stream: header.stream, place, what });
             }
             _ => {}
         }

@@ -110,6 +110,7 @@ fn every_frame_says_its_own() {
         heard.0,
         [
             "0 PayloadMax(32768)",
+            "0 MoreWindow(256)",
             "1 fields [] Some(\"GET\") None Some(3) false [] at 52",
             "1 end true",
             "3 fields [1] Some(\"GET\") None Some(12) false [] at 64",
