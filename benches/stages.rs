@@ -209,7 +209,7 @@ fn whole(capture: &[u8], analysis: bool) -> u64 {
         let frame = located.frame(block);
         (clock, ordinal) = (clock.max(frame.time), ordinal + 1);
         wire.push(clock, &frame, |segment| {
-            let Segment { flow, direction, flags, seq, ack, missing, payload, .. } = segment;
+            let Segment { transport, flow, direction, flags, seq, ack, missing, payload, .. } = segment;
             let stamp = Stamp { time: frame.time, clock };
             let (hash, len) = (flow.hash(1), payload.len() as u32);
             let (interface, block, start) = (frame.interface, 0, 0);
@@ -219,6 +219,7 @@ fn whole(capture: &[u8], analysis: bool) -> u64 {
                 hash,
                 flow,
                 direction,
+                transport,
                 flags,
                 block,
                 seq,
