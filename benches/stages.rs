@@ -250,6 +250,11 @@ fn replay(criterion: &mut Criterion) {
             bencher.iter(|| assert_eq!(whole(&capture, analysis), CALLS));
         });
     }
+    let mut streams = Vec::new();
+    made::calls_h2(&mut streams, CALLS).expect("memory takes every byte");
+    group.bench_function("calls over HTTP/2", |bencher| {
+        bencher.iter(|| assert_eq!(whole(&streams, false), CALLS));
+    });
     let mut noise = Vec::new();
     made::noise(&mut noise, NOISE_BYTES).expect("memory takes every byte");
     group.throughput(Throughput::Bytes(noise.len() as u64));

@@ -1,8 +1,11 @@
 //! Captures made up for measurements: the same bytes in every run.
 //!
 //! `calls`: keep-alive connections, 64 open at once, their packets interleaved as on a busy mirror port; requests of
-//! about 550 bytes with seven headers, JSON answers of about 1.6 KB in segments of 1,448 bytes. `noise`: 400 TCP
-//! flows that begin like TLS and go on with random bytes.
+//! about 550 bytes with seven headers, JSON answers of about 1.6 KB in segments of 1,448 bytes. `calls_h2`: such calls over
+//! HTTP/2, four under way at once on a connection. `noise`: 400 TCP flows that begin like TLS and go on with random bytes.
+
+#[path = "h2.rs"]
+pub(crate) mod h2;
 
 use std::io::{Result, Write};
 
@@ -73,6 +76,24 @@ impl Ends {
     }
 }
 
+impl Ends {
+    /// The client and the server of the connection of that number.
+    fn of(random: &mut Rng, number: u64) -> Self {
+        let [.., b, c, d] = number.to_be_bytes();
+        Self {
+            addresses: [[10, b, c, d], [10, 200, 0, (number % 40) as u8 + 1]],
+            ports: [1024 + (number % 60_000) as u16, 80],
+            seqs: [random.u32(..), random.u32(..)],
+        }
+    }
+}
+
+/// A connection whose packets mingle with those of others.
+trait Talk {
+    /// Its next packets. Returns whether it goes on.
+    fn advance(&mut self, capture: &mut Capture<'_>, random: &mut Rng) -> Result<bool>;
+}
+
 /// A keep-alive connection, one step at a time.
 struct Connection {
     ends: Ends,
@@ -92,20 +113,11 @@ enum Step {
 
 impl Connection {
     fn new(random: &mut Rng, number: u64, calls: u64) -> Self {
-        let [.., b, c, d] = number.to_be_bytes();
-        Self {
-            ends: Ends {
-                addresses: [[10, b, c, d], [10, 200, 0, (number % 40) as u8 + 1]],
-                ports: [1024 + (number % 60_000) as u16, 80],
-                seqs: [random.u32(..), random.u32(..)],
-            },
-            number,
-            calls_left: calls,
-            step: Step::Syn,
-        }
+        Self { ends: Ends::of(random, number), number, calls_left: calls, step: Step::Syn }
     }
+}
 
-    /// Returns whether it goes on.
+impl Talk for Connection {
     fn advance(&mut self, capture: &mut Capture<'_>, random: &mut Rng) -> Result<bool> {
         let call = self.number * CALLS_PER_CONNECTION + self.calls_left;
         let ends = &mut self.ends;
@@ -181,15 +193,48 @@ pub(crate) fn response(random: &mut Rng, call: u64) -> String {
     )
 }
 
-/// A capture of so many calls.
-pub(crate) fn calls(file: &mut dyn Write, count: u64) -> Result<()> {
+/// A connection of HTTP/2: what is left of what its ends write, last first.
+struct Streams {
+    ends: Ends,
+    left: Vec<(usize, Vec<u8>)>,
+    begun: bool,
+}
+
+impl Talk for Streams {
+    fn advance(&mut self, capture: &mut Capture<'_>, _: &mut Rng) -> Result<bool> {
+        let ends = &mut self.ends;
+        if !std::mem::replace(&mut self.begun, true) {
+            ends.send(capture, 0, SYN, &[])?;
+            ends.send(capture, 1, SYN | ACK, &[])?;
+            ends.send(capture, 0, ACK, &[])?;
+            return Ok(true);
+        }
+        let Some((end, bytes)) = self.left.pop() else {
+            ends.send(capture, 0, FIN | ACK, &[])?;
+            ends.send(capture, 1, FIN | ACK, &[])?;
+            ends.send(capture, 0, ACK, &[])?;
+            return Ok(false);
+        };
+        for part in bytes.chunks(SEGMENT_BYTES) {
+            ends.send(capture, end, PSH | ACK, part)?;
+        }
+        Ok(true)
+    }
+}
+
+/// Connections with `count` calls in all, [`OPEN`] of them at once.
+fn mingle<T: Talk>(
+    file: &mut dyn Write,
+    count: u64,
+    mut open_one: impl FnMut(&mut Rng, u64, u64) -> Result<T>,
+) -> Result<()> {
     let (mut random, mut capture) = (Rng::with_seed(7), Capture::new(file)?);
     let (mut left, mut open) = (count, Vec::new());
     for number in 0.. {
         let calls = left.min(CALLS_PER_CONNECTION);
         left -= calls;
         if calls > 0 {
-            open.push(Connection::new(&mut random, number, calls));
+            open.push(open_one(&mut random, number, calls)?);
         }
         while open.len() >= OPEN || (left == 0 && !open.is_empty()) {
             let turn = random.usize(..open.len());
@@ -203,6 +248,21 @@ pub(crate) fn calls(file: &mut dyn Write, count: u64) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A capture of so many calls.
+pub(crate) fn calls(file: &mut dyn Write, count: u64) -> Result<()> {
+    mingle(file, count, |random, number, calls| Ok(Connection::new(random, number, calls)))
+}
+
+/// A capture of so many calls over HTTP/2.
+pub(crate) fn calls_h2(file: &mut dyn Write, count: u64) -> Result<()> {
+    mingle(file, count, |random, number, calls| {
+        let ends = Ends::of(random, number);
+        let mut left = h2::conversation(random, number, number * CALLS_PER_CONNECTION, calls)?;
+        left.reverse();
+        Ok(Streams { ends, left, begun: false })
+    })
 }
 
 /// A capture of about so many bytes of TCP that is not HTTP.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example traffic -- calls 200000 calls.pcap
+//! cargo run --release --example traffic -- calls-h2 200000 calls-h2.pcap
 //! cargo run --release --example traffic -- noise 1000000000 noise.pcap
 //! ```
 
@@ -11,7 +12,7 @@ use std::fs::File;
 use std::io::{BufWriter, Result, Write};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: traffic calls COUNT FILE | traffic noise BYTES FILE";
+const USAGE: &str = "usage: traffic calls|calls-h2 COUNT FILE | traffic noise BYTES FILE";
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args().skip(1).collect();
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     let Ok(size) = size.parse::<u64>() else { return refuse(USAGE) };
     let write: fn(&mut dyn Write, u64) -> Result<()> = match kind.as_str() {
         "calls" => made::calls,
+        "calls-h2" => made::calls_h2,
         "noise" => made::noise,
         _ => return refuse(USAGE),
     };

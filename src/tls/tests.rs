@@ -2,7 +2,6 @@
 
 mod captures;
 mod corpus;
-mod speed;
 mod splits;
 
 use std::collections::BTreeMap;
