@@ -238,6 +238,7 @@ impl Connection {
     #[inline]
     pub fn due(&self) -> Timestamp {
         match &self.stage {
+            Stage::Http(http) => http.exchange.due(),
             Stage::Http2(http) => http.streams().due(),
             Stage::WebSocket(talk) => talk.conversation.due(),
             Stage::Tls(secured) => secured.inner.due(),
@@ -248,6 +249,7 @@ impl Connection {
     /// Tells the parts of calls that have lasted for long enough at that time.
     pub fn tell_parts(&mut self, desk: &Desk, clock: Timestamp, emit: &mut impl FnMut(Finished<'_>)) {
         match &mut self.stage {
+            Stage::Http(http) => http.exchange.tell_parts(desk, clock, emit),
             Stage::Http2(http) => http.streams_mut().tell_parts(desk, clock, emit),
             Stage::WebSocket(talk) => talk.conversation.tell_parts(desk, clock, emit),
             Stage::Tls(secured) => secured.inner.tell_parts(desk, clock, emit),

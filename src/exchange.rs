@@ -8,6 +8,7 @@ mod body;
 mod causes;
 mod conversation;
 mod desk;
+mod lasting;
 mod order;
 mod stream;
 
@@ -123,6 +124,8 @@ pub struct Exchange {
     carried_over: Option<Box<CarriedOver>>,
     late: [Anomalies; 2],
     calls: u64,
+    /// When a part of a call is told at the latest.
+    due: Timestamp,
     /// Heads and bodies of the calls that have not ended.
     held_bytes: usize,
 }
@@ -145,6 +148,7 @@ impl Exchange {
             carried_over: None,
             late: [Anomalies::EMPTY; 2],
             calls: 0,
+            due: Timestamp::MAX,
             held_bytes: 0,
         }
     }
@@ -218,9 +222,9 @@ impl Exchange {
                 }
                 Expect::Framing
             }
-            HttpEvent::Missing { len } => {
+            HttpEvent::Missing { len, cut } => {
                 if let Some(Entry::Asked(asked)) = self.queue.back_mut() {
-                    asked.lose_body(true, Some(len));
+                    asked.lose_some_body(true, len, cut);
                 }
                 Expect::Framing
             }
@@ -258,9 +262,9 @@ impl Exchange {
                     self.held_bytes += asked.keep_body(false, bytes);
                 }
             }
-            HttpEvent::Missing { len } => {
+            HttpEvent::Missing { len, cut } => {
                 if let Some(asked) = answering(&mut self.queue, &mut self.alone) {
-                    asked.lose_body(false, Some(len));
+                    asked.lose_some_body(false, len, cut);
                 }
             }
             HttpEvent::End(end) => self.end_answer(desk, &end, emit),
@@ -315,7 +319,7 @@ impl Exchange {
             && !self.uncertain
             && matches!(self.queue.back(), Some(Entry::Hidden(_)));
         asked.request_body = desk.wants(&asked.call, &asked.call.request);
-        asked.expect_grpc_web_request();
+        self.due = self.due.min(asked.expect_grpc_web_request(desk));
         self.held_bytes += asked.kept_bytes;
         let before = self.queue.iter().rev().find_map(Entry::asked);
         self.pipelines |= before.is_some_and(|before| before.is_pipelined_with(&asked));

@@ -75,6 +75,8 @@ pub enum HttpEvent<'a> {
     Missing {
         /// How many.
         len: u64,
+        /// Why, unless they were there and not kept.
+        cut: Option<Cut>,
     },
     /// The message ends.
     End(MessageEnd),

@@ -438,6 +438,10 @@ pub const KAFKA_PURGE_MS: u64 = 5_000;
 /// The most of a message from the Kafka client that is kept, in bytes.
 pub const KAFKA_TROUBLE_BYTES_MAX: usize = 512;
 
+/// How long after the first signal another one is taken for the same, in milliseconds: `timeout` and terminals under
+/// `sudo` send it to the process and to its group.
+pub const SAME_SIGNAL_MS: u64 = 1_000;
+
 /// Rows of each list of the summary; the rest is counted. Whoever wants more reads the records.
 pub const SUMMARY_ROWS_MAX: usize = 20;
 /// Endpoints and findings that are kept for the summary, 2 KiB each and up to twice as many for a moment. Far more than

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -23,6 +23,7 @@ use signal_hook::iterator::Signals;
 use crate::analysis::{Analysis, Settings};
 use crate::capture::file::OpenError;
 use crate::config::{Config, Output, Redact, Task};
+use crate::limits::SAME_SIGNAL_MS;
 use crate::publish::kafka::{self, Kafka};
 use crate::publish::ndjson::Ndjson;
 use crate::publish::progress::Progress;
@@ -186,10 +187,6 @@ fn sinks(config: &Config, stop: &Arc<AtomicBool>, progress: &Progress) -> Result
     Ok(Sinks { files, kafka })
 }
 
-/// How long after the first signal another one is the same: `timeout` and terminals under `sudo` send it to the process and to
-/// its group.
-const SAME_SIGNAL: Duration = Duration::from_secs(1);
-
 /// SIGINT and SIGTERM ask for the end; one that comes later ends at once.
 #[expect(clippy::disallowed_methods, reason = "signals come by the clock of the host")]
 fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
@@ -199,7 +196,7 @@ fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
         let mut first = None;
         for _ in signals.forever() {
             stop.store(true, Ordering::Relaxed);
-            if first.get_or_insert_with(Instant::now).elapsed() > SAME_SIGNAL {
+            if first.get_or_insert_with(Instant::now).elapsed().as_millis() > u128::from(SAME_SIGNAL_MS) {
                 std::process::exit(2);
             }
         }

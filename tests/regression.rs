@@ -262,6 +262,7 @@ fn r017_times_at_the_end_of_what_can_be_counted() {
     tap.client(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").server(OK);
     let outcome = harness::replay_stdin(&["--redact", "none"], &tap.capture_at_the_end_of_time());
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert_eq!(harness::unbalanced(&outcome.sensor()), Vec::<String>::new());
     let calls = outcome.records("calls");
     assert_eq!(calls.iter().map(line).collect::<Vec<_>>(), ["http/1.1 GET h / -> 200 2"]);
     assert!(text(&calls[0]["time"]).starts_with("2518-"), "{}", calls[0]["time"]);

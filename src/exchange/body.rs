@@ -1,10 +1,13 @@
 //! The bodies of a call as they come: what is kept of them for inspection, and the messages in them.
 
-use super::keep;
+use super::lasting::Lasting;
 use super::order::Asked;
-use crate::call::{Anomalies, Call, Message, Seen, Span};
+use super::{Desk, cause_of, keep};
+use crate::call::{Anomalies, Call, Causes, Message, Seen, Span};
+use crate::http::Cut;
 use crate::http::grpc::{Framing, Reader};
 use crate::limits::GRPC_MESSAGE_BYTES_MAX;
+use crate::time::Timestamp;
 
 impl Asked {
     /// Bytes of a body; returns how many are kept for inspection, which stay in the books until the call is told.
@@ -16,6 +19,9 @@ impl Asked {
         }
         let kept = keep(body, bytes);
         self.kept_bytes += kept;
+        if let Some(lasting) = &mut self.lasting {
+            lasting.add(of_request, bytes.len() as u64);
+        }
         kept
     }
 
@@ -25,6 +31,15 @@ impl Asked {
         *body = None;
         if let Some(reader) = reader {
             reader.missing(len);
+        }
+    }
+
+    /// Bytes of a body of HTTP/1 are missing.
+    pub(super) fn lose_some_body(&mut self, of_request: bool, len: u64, cut: Option<Cut>) {
+        self.lose_body(of_request, Some(len));
+        if let Some(lasting) = &mut self.lasting {
+            lasting.add(of_request, len);
+            lasting.note_hole(cut.map_or(Causes::EMPTY, |cut| cause_of(cut, of_request)));
         }
     }
 
@@ -41,14 +56,18 @@ impl Asked {
         *self.body_mut(of_request).1 = Some(Box::new(reader));
     }
 
-    /// A request of HTTP/1 may be one of gRPC-Web, which is always a POST.
+    /// A request of HTTP/1 may be one of gRPC-Web, which is always a POST. Returns when its first part is told at the latest.
     #[inline]
-    pub(super) fn expect_grpc_web_request(&mut self) {
+    pub(super) fn expect_grpc_web_request(&mut self, desk: &Desk) -> Timestamp {
         if self.call.method.is_some_and(|method| method.of(&self.call.buffer) == b"POST")
             && let Some(framing) = framing(&self.call, &self.call.request)
         {
             self.expect_messages(true, framing);
+            let due = self.place.time.plus(desk.part_ns);
+            self.lasting = Some(Box::new(Lasting::new(due, self.call.causes)));
+            return due;
         }
+        Timestamp::MAX
     }
 
     /// The answer to such a request.

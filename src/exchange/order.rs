@@ -2,6 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::lasting::Lasting;
 use super::{Context, Debt, Desk, Exchange, Finished, cause_of, since};
 use crate::call::{Anomalies, Call, Causes, Message, Protocol, Seen};
 use crate::http::grpc::Reader;
@@ -74,6 +75,8 @@ pub(super) struct Asked {
     pub(super) response_body: Option<Vec<u8>>,
     /// What reads the messages in both bodies, where there are any.
     pub(super) readers: [Option<Box<Reader>>; 2],
+    /// How far a call of HTTP/1 with messages is told.
+    pub(super) lasting: Option<Box<Lasting>>,
 }
 
 impl Asked {
@@ -92,6 +95,7 @@ impl Asked {
             request_body: None,
             response_body: None,
             readers: [None, None],
+            lasting: None,
         }
     }
 
@@ -125,7 +129,7 @@ impl Asked {
         self.follows_hidden = false;
         self.wish = Wish::None;
         (self.kept_bytes, self.request_body, self.response_body) = (0, None, None);
-        self.readers = [None, None];
+        (self.readers, self.lasting) = ([None, None], None);
     }
 
     pub(super) fn note_method(&mut self, method: &[u8], upgrade: bool) {
@@ -160,7 +164,7 @@ impl Asked {
         }
         self.request_open = false;
         (self.end, self.end_time) = (end.offset, end.time);
-        self.call.request.body_bytes = end.body_bytes;
+        self.call.request.body_bytes = self.body_bytes(true, end);
         self.call.anomalies.insert(end.anomalies);
         if let Some(cut) = end.cut {
             self.call.causes.insert(cause_of(cut, true));
@@ -188,7 +192,7 @@ impl Asked {
 
     pub(super) fn end_response(&mut self, end: &MessageEnd) {
         self.answer = Answer::Ended;
-        self.call.response.body_bytes = end.body_bytes;
+        self.call.response.body_bytes = self.body_bytes(false, end);
         self.call.anomalies.insert(end.anomalies);
         if self.call.request.seen {
             self.call.duration_ns = since(end.time, self.call.time);

@@ -346,7 +346,7 @@ impl Side {
             self.state = State::Body;
             if blank > 0 {
                 // they were taken for blank lines before a head and not kept: this body can't be inspected
-                deliver(HttpEvent::Missing { len: blank });
+                deliver(HttpEvent::Missing { len: blank, cut: None });
             }
             if !before.is_empty() {
                 deliver(HttpEvent::Body { bytes: &before, time: self.place.time });
@@ -442,7 +442,7 @@ impl Side {
             self.lose(deliver);
             return;
         };
-        deliver(HttpEvent::Missing { len: skipped });
+        deliver(HttpEvent::Missing { len: skipped, cut: Some(cut) });
         if self.body.is_at_end() {
             let body_bytes = self.body.decoded();
             self.tell_end(Some(gap.offset + skipped), None, Some(body_bytes), deliver);

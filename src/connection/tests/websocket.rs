@@ -289,6 +289,44 @@ fn messages_of_grpc_are_counted_and_long_streams_told_in_parts() {
 }
 
 #[test]
+fn a_long_answer_of_grpc_web_is_told_in_parts() {
+    let mut talk = Talk::new();
+    let typed = "Content-Type: application/grpc-web+proto\r\n";
+    let head = format!(
+        "POST /shop.Cart/Watch HTTP/1.1\r\nHost: h\r\n{typed}Content-Length: 7\r\n\r\n\0\0\0\0\x02hi"
+    );
+    talk.say(CLIENT, head.as_bytes());
+    talk.say(SERVER, format!("HTTP/1.1 200 OK\r\n{typed}Transfer-Encoding: chunked\r\n\r\n").as_bytes());
+    talk.say(SERVER, b"8\r\n\0\0\0\0\x03one\r\n");
+    talk.wait(7 * MINUTE);
+    talk.tick();
+    assert_eq!(talk.told.len(), 1, "a part, though nothing more came");
+    talk.wait(11 * MINUTE);
+    talk.tick();
+    assert_eq!(talk.told.len(), 1, "nothing was said in the next two");
+    talk.say(SERVER, b"f\r\n\0\0\0\0\x0ahello");
+    talk.lose(SERVER, 5);
+    talk.wait(5 * MINUTE);
+    talk.tick();
+    talk.say(SERVER, b"\r\n15\r\n\x80\0\0\0\x10grpc-status: 4\r\n\r\n0\r\n\r\n");
+    let told = talk.close(EndReason::Fin);
+    let [first, second, last] = told.as_slice() else { panic!("{told:?}") };
+    let parts = [first, second, last].map(|call| call.part.unwrap());
+    assert_eq!(parts.map(|part| (part.number, part.is_last)), [(0, false), (1, false), (2, true)]);
+    assert_eq!(parts.map(|part| part.first), [first.id; 3]);
+    let minutes = [first, second, last].map(|call| call.time.as_nanos() / MINUTE);
+    assert_eq!(minutes, [0, 15, 20]);
+    assert_eq!([first, second, last].map(|call| call.response.body_bytes), [Some(8), Some(15), Some(21)]);
+    assert_eq!([first, second, last].map(|call| call.request.body_bytes), [Some(7), Some(0), Some(0)]);
+    assert_eq!([first, second, last].map(|call| counts(&call.response).0), [1, 1, 0]);
+    let hole = Causes::GAP_IN_RESPONSE;
+    assert_eq!(first.causes, Causes::STILL_OPEN);
+    assert_eq!((second.causes, last.causes), (Causes::STILL_OPEN.union(hole), hole));
+    assert_eq!([first, second, last].map(|call| call.grpc_status), [None, None, Some(4)]);
+    assert_eq!(last.duration_ns, Some(3 * MINUTE));
+}
+
+#[test]
 fn what_the_client_says_before_the_tunnel_is_agreed_on_is_counted() {
     for (early, cause) in [(vec![TO_SERVER.to_vec()], Causes::EMPTY), (Vec::new(), Causes::GAP_IN_REQUEST)] {
         let mut talk = asked_in_h2("websocket");

@@ -1,8 +1,9 @@
 //! One stream of HTTP/2: the two halves of its call, and how much of each was seen.
 
-use super::super::order::{Asked, part_id};
+use super::super::lasting::BodyBytes;
+use super::super::order::Asked;
 use super::super::{Conversation, Desk, cause_of};
-use crate::call::{Anomalies, Call, Causes, HeaderSpan, Message, Part, Protocol, Span};
+use crate::call::{Anomalies, Call, Causes, HeaderSpan, Message, Protocol, Span};
 use crate::flow::{Data, Gap, GapCause};
 use crate::http::grpc::Framing;
 use crate::http::h2::hpack::Fields;
@@ -351,31 +352,18 @@ impl Stream {
         let [client, server] = blind;
         let request = why(&self.request, client, Causes::GAP_IN_REQUEST, Causes::STILL_OPEN);
         let response = why(&self.response, server, Causes::GAP_IN_RESPONSE, Causes::STILL_OPEN);
-        let call = &mut self.asked.call;
-        let mut told = call.clone();
-        let part = call.part.unwrap_or(Part { number: 0, first: call.id, is_last: false });
-        told.part = Some(part);
-        told.causes.insert(request.union(response).union(Causes::STILL_OPEN));
-        told.duration_ns = Some(begins.since(told.time));
-        let number = part.number + 1;
-        (call.part, call.id) = (Some(Part { number, ..part }), part_id(part.first, number));
-        (call.time, call.ttfb_ns, call.duration_ns) = (begins, None, None);
-        call.causes = self.head_causes;
-        (call.request.head_bytes, call.response.head_bytes) = (None, None);
-        call.anomalies = Anomalies::EMPTY;
-        for (half, message) in
-            [(&mut self.request, &mut told.request), (&mut self.response, &mut told.response)]
-        {
-            message.body_bytes =
-                message.seen.then_some(std::mem::take(&mut half.body_bytes)).filter(|_| !half.vague);
-        }
-        for (half, message) in [(&self.request, &mut call.request), (&self.response, &mut call.response)] {
-            message.body_bytes = (half.ended && !half.vague).then_some(0);
-        }
-        // what is left of a body is not all of it
-        (self.asked.request_body, self.asked.response_body) = (None, None);
-        self.asked.take_messages(&mut told);
-        Some(told)
+        let [request_bytes, response_bytes] =
+            [(&mut self.request, &self.asked.call.request), (&mut self.response, &self.asked.call.response)]
+                .map(|(half, message)| BodyBytes {
+                    told: message
+                        .seen
+                        .then_some(std::mem::take(&mut half.body_bytes))
+                        .filter(|_| !half.vague),
+                    next: (half.ended && !half.vague).then_some(0),
+                });
+        let causes = request.union(response);
+        let bodies = [request_bytes, response_bytes];
+        Some(self.asked.take_part(begins, causes, self.head_causes, bodies))
     }
 }
 

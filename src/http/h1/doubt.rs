@@ -87,7 +87,7 @@ mod tests {
             match event {
                 HttpEvent::Head(_) => text.push_str("head "),
                 HttpEvent::Body { bytes, .. } => text.push_str(&String::from_utf8_lossy(bytes)),
-                HttpEvent::Missing { len } => text.push_str(&format!("missing {len} ")),
+                HttpEvent::Missing { len, .. } => text.push_str(&format!("missing {len} ")),
                 HttpEvent::End(end) => text.push_str(&format!(" end {:?} {:?} ", end.body_bytes, end.cut)),
                 HttpEvent::Lost => text.push_str("lost "),
                 HttpEvent::Junk(_) => text.push_str("junk "),
