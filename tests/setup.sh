@@ -45,6 +45,10 @@ if [ "$purpose" = test ]; then
   needs nginx command -v nginx
   needs curl command -v curl
   needs openssl command -v openssl
+  needs nghttp2-client command -v nghttp
+  needs nghttp2-server command -v nghttpd
+  needs nghttp2-proxy command -v nghttpx
+  needs util-linux command -v unshare
   needs tcpdump command -v tcpdump
   needs tcpreplay command -v tcpreplay
   needs iproute2 sh -c 'command -v ip && command -v tc'
@@ -73,9 +77,9 @@ install() {
   "${root[@]}" apt-get update -qq
   # tshark asks whether everybody may capture; the frontend takes its default, no.
   "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" > /dev/null
-  case " ${missing[*]} " in
-    *" nginx "*) ! command -v systemctl > /dev/null || "${root[@]}" systemctl disable -q nginx 2> /dev/null || true ;;
-  esac
+  command -v systemctl > /dev/null || { echo "setup: installed"; return 0; }
+  case " ${missing[*]} " in *" nginx "*) "${root[@]}" systemctl disable -q nginx 2> /dev/null || true ;; esac
+  case " ${missing[*]} " in *" nghttp2-proxy "*) "${root[@]}" systemctl disable -q nghttpx 2> /dev/null || true ;; esac
   echo "setup: installed"
 }
 
