@@ -1,0 +1,103 @@
+//! Calls of HTTP/2 under loss, against what can be known of them: for random traffic and random damage no record is false, none
+//! is missing, and none says less or more than the packets that are left determine.
+//!
+//! `SOAK_SEEDS` seeds are tried, from `SOAK_FROM` on; `make soak` takes a thousand.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is missing")]
+
+#[path = "soak/doctored.rs"]
+mod doctored;
+#[path = "soak/faults.rs"]
+mod faults;
+mod harness;
+#[path = "soak/hpack.rs"]
+mod hpack;
+#[path = "soak/observer.rs"]
+mod observer;
+#[path = "soak/plan.rs"]
+mod plan;
+#[path = "soak/tcp.rs"]
+mod tcp;
+#[path = "soak/traffic.rs"]
+mod traffic;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fastrand::Rng;
+use harness::{eaves, records};
+use plan::Plan;
+use traffic::Traffic;
+
+/// A minute is for the slowest machine.
+const SECONDS_MAX: u32 = 60;
+/// More captures with faults are not looked for.
+const FAULTY_MAX: usize = 20;
+
+fn setting(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")),
+        Err(_) => default,
+    }
+}
+
+/// Plays one seed; the faults, each a line.
+fn play(plan: &Plan, out: &Path) -> Vec<String> {
+    let traffic = Traffic::of(plan);
+    let (capture, left) = traffic.wire.capture(plan, &mut Rng::with_seed(plan.seed.wrapping_mul(2)));
+    let known = observer::known(&traffic.calls, &traffic.said, &left);
+    let [input, calls] = ["pcap", "ndjson"].map(|end| out.join(format!("{}.{end}", plan.seed)));
+    fs::write(&input, capture).unwrap();
+    let program = eaves();
+    let mut command = std::process::Command::new("timeout");
+    command.arg(SECONDS_MAX.to_string()).arg(program.get_program());
+    command.args(["replay", "--redact", "none", "--no-analysis", "--calls-out"]).arg(&calls).arg(&input);
+    command.envs(program.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    let done = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    if !matches!(done.status.code(), Some(0 | 1)) || stderr.contains("panicked") {
+        return vec![format!("{}: {stderr}", done.status)];
+    }
+    let records = records(&fs::read(&calls).unwrap());
+    for file in [input, calls] {
+        fs::remove_file(file).unwrap();
+    }
+    faults::faults(&known, &records).iter().map(ToString::to_string).collect()
+}
+
+/// Plays seeds on all cores; of each that has faults, how to play it again, and the faults.
+fn play_all(seeds: std::ops::Range<u64>) -> Vec<String> {
+    let out = tempfile::tempdir().unwrap();
+    let (next, faulty) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end || faulty.lock().unwrap().len() >= FAULTY_MAX {
+                return;
+            }
+            let plan = Plan::of(seed);
+            let found = play(&plan, out.path());
+            if !found.is_empty() {
+                let again = format!("SOAK_FROM={seed} SOAK_SEEDS=1 cargo test --test soak");
+                faulty.lock().unwrap().push((seed, format!("{again}\n  {plan:?}\n  {}", found.join("\n  "))));
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    let mut faulty = faulty.into_inner().unwrap();
+    faulty.sort();
+    faulty.into_iter().map(|(_, text)| text).collect()
+}
+
+#[test]
+fn what_can_be_known_is_told_and_no_more() {
+    let from = setting("SOAK_FROM", 1);
+    let seeds = setting("SOAK_SEEDS", 50);
+    let faulty = play_all(from..from + seeds);
+    assert!(faulty.is_empty(), "{} captures of {seeds} have faults:\n{}", faulty.len(), faulty.join("\n"));
+}
