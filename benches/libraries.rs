@@ -34,8 +34,11 @@ const SEGMENT_BYTES: usize = 1448;
 fn blocks() -> [Vec<Vec<u8>>; 2] {
     let written = made::h2::conversation(&mut Rng::with_seed(5), 7, 0, CALLS).expect("both ends agree");
     [0, 1].map(|end| {
-        let bytes: Vec<u8> =
-            written.iter().filter(|part| part.0 == end).flat_map(|part| part.1.iter().copied()).collect();
+        let bytes: Vec<u8> = written
+            .iter()
+            .filter(|part| part.end == end)
+            .flat_map(|part| part.bytes.iter().copied())
+            .collect();
         let mut rest = &bytes[if end == 0 { PREFACE_BYTES } else { 0 }..];
         let mut blocks = Vec::new();
         while let Some((&[a, b, c, kind, flags, ..], _)) = rest.split_first_chunk::<FRAME_HEAD_BYTES>() {

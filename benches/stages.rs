@@ -3,6 +3,7 @@
 //! Short by default, for a look; `cargo bench --bench stages -- --measurement-time 10` for figures to rely on.
 
 #[path = "traffic/made.rs"]
+#[allow(dead_code, reason = "connections that are idle are for the whole program")]
 mod made;
 
 use std::hint::black_box;

@@ -18,10 +18,13 @@ const STREAMS: u64 = 4;
 const PIPE_BYTES: usize = 1 << 20;
 
 /// Bytes, and the end that wrote them: 0 is the client.
-type Written = (usize, Vec<u8>);
+pub(crate) struct Written {
+    pub(crate) end: usize,
+    pub(crate) bytes: Vec<u8>,
+}
 
 /// One end of a pipe; what is written to it is noted.
-struct Tap {
+pub(super) struct Tap {
     pipe: DuplexStream,
     end: usize,
     written: Rc<RefCell<Vec<Written>>>,
@@ -46,9 +49,9 @@ impl AsyncWrite for Tap {
         let polled = Pin::new(&mut self.pipe).poll_write(context, bytes);
         if let (Poll::Ready(Ok(taken)), end) = (&polled, self.end) {
             let (mut written, bytes) = (self.written.borrow_mut(), &bytes[..*taken]);
-            match written.last_mut().filter(|last| last.0 == end) {
-                Some(last) => last.1.extend_from_slice(bytes),
-                None => written.push((end, bytes.to_vec())),
+            match written.last_mut().filter(|last| last.end == end) {
+                Some(last) => last.bytes.extend_from_slice(bytes),
+                None => written.push(Written { end, bytes: bytes.to_vec() }),
             }
         }
         polled
@@ -63,6 +66,14 @@ impl AsyncWrite for Tap {
     }
 }
 
+/// Both ends of a pipe, and what will be written to them.
+pub(super) fn taps() -> (Rc<RefCell<Vec<Written>>>, [Tap; 2]) {
+    let written = Rc::new(RefCell::new(Vec::new()));
+    let (left, right) = tokio::io::duplex(PIPE_BYTES);
+    let ends = [(0, left), (1, right)].map(|(end, pipe)| Tap { pipe, end, written: Rc::clone(&written) });
+    (written, ends)
+}
+
 /// What both ends write in so many calls of a customer, numbered from `first`, in its order.
 pub(crate) fn conversation(
     random: &mut Rng,
@@ -71,10 +82,7 @@ pub(crate) fn conversation(
     calls: u64,
 ) -> io::Result<Vec<Written>> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let written = Rc::new(RefCell::new(Vec::new()));
-    let (left, right) = tokio::io::duplex(PIPE_BYTES);
-    let client = Tap { pipe: left, end: 0, written: Rc::clone(&written) };
-    let server = Tap { pipe: right, end: 1, written: Rc::clone(&written) };
+    let (written, [client, server]) = taps();
     let mut answers = random.fork();
     let (asked, answered) = runtime.block_on(async {
         tokio::join!(ask(client, random, customer, first..first + calls), answer(server, &mut answers, first))
@@ -83,8 +91,8 @@ pub(crate) fn conversation(
     Ok(written.take())
 }
 
-async fn ask(
-    wire: Tap,
+pub(super) async fn ask(
+    wire: impl AsyncRead + AsyncWrite + Unpin,
     random: &mut Rng,
     customer: u64,
     calls: std::ops::Range<u64>,
@@ -116,7 +124,11 @@ async fn ask(
     talked.and(ended)
 }
 
-async fn answer(wire: Tap, random: &mut Rng, first: u64) -> Result<(), h2::Error> {
+pub(super) async fn answer(
+    wire: impl AsyncRead + AsyncWrite + Unpin,
+    random: &mut Rng,
+    first: u64,
+) -> Result<(), h2::Error> {
     let mut connection = h2::server::handshake(wire).await?;
     let mut call = first;
     while let Some(accepted) = connection.accept().await {

@@ -6,6 +6,8 @@
 
 #[path = "h2.rs"]
 pub(crate) mod h2;
+#[path = "secured.rs"]
+mod secured;
 
 use std::io::{Result, Write};
 
@@ -196,7 +198,7 @@ pub(crate) fn response(random: &mut Rng, call: u64) -> String {
 /// A connection of HTTP/2: what is left of what its ends write, last first.
 struct Streams {
     ends: Ends,
-    left: Vec<(usize, Vec<u8>)>,
+    left: Vec<h2::Written>,
     begun: bool,
 }
 
@@ -209,7 +211,7 @@ impl Talk for Streams {
             ends.send(capture, 0, ACK, &[])?;
             return Ok(true);
         }
-        let Some((end, bytes)) = self.left.pop() else {
+        let Some(h2::Written { end, bytes }) = self.left.pop() else {
             ends.send(capture, 0, FIN | ACK, &[])?;
             ends.send(capture, 1, FIN | ACK, &[])?;
             ends.send(capture, 0, ACK, &[])?;
@@ -263,6 +265,24 @@ pub(crate) fn calls_h2(file: &mut dyn Write, count: u64) -> Result<()> {
         left.reverse();
         Ok(Streams { ends, left, begun: false })
     })
+}
+
+/// A capture of so many connections of HTTP/2 over TLS that stay open behind a few calls each, and their key log. They are
+/// copies of one, with other clients.
+pub(crate) fn idle(file: &mut dyn Write, count: u64, calls: u64) -> Result<String> {
+    let (mut random, mut capture) = (Rng::with_seed(7), Capture::new(file)?);
+    let (written, log) = secured::conversation(&mut random, calls)?;
+    for number in 0..count {
+        let mut ends = Ends::of(&mut random, number);
+        ends.send(&mut capture, 0, SYN, &[])?;
+        ends.send(&mut capture, 1, SYN | ACK, &[])?;
+        for part in &written {
+            for segment in part.bytes.chunks(SEGMENT_BYTES) {
+                ends.send(&mut capture, part.end, PSH | ACK, segment)?;
+            }
+        }
+    }
+    Ok(log)
 }
 
 /// A capture of about so many bytes of TCP that is not HTTP.

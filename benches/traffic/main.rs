@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release --example traffic -- calls 200000 calls.pcap
 //! cargo run --release --example traffic -- calls-h2 200000 calls-h2.pcap
+//! cargo run --release --example traffic -- idle 10000 idle.pcap        and its key log, idle.pcap.keylog
 //! cargo run --release --example traffic -- noise 1000000000 noise.pcap
 //! ```
 
@@ -12,27 +13,34 @@ use std::fs::File;
 use std::io::{BufWriter, Result, Write};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: traffic calls|calls-h2 COUNT FILE | traffic noise BYTES FILE";
+const USAGE: &str = "usage: traffic calls|calls-h2|idle COUNT FILE | traffic noise BYTES FILE";
+
+/// Calls of a connection before it is idle.
+const IDLE_CALLS: u64 = 10;
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args().skip(1).collect();
     let [kind, size, path] = words.as_slice() else { return refuse(USAGE) };
     let Ok(size) = size.parse::<u64>() else { return refuse(USAGE) };
-    let write: fn(&mut dyn Write, u64) -> Result<()> = match kind.as_str() {
-        "calls" => made::calls,
-        "calls-h2" => made::calls_h2,
-        "noise" => made::noise,
-        _ => return refuse(USAGE),
-    };
-    let written = File::create(path).and_then(|file| {
-        let mut file = BufWriter::with_capacity(1 << 20, file);
-        write(&mut file, size)?;
-        file.flush()
-    });
-    match written {
-        Ok(()) => ExitCode::SUCCESS,
+    match write(kind, size, path) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => refuse(USAGE),
         Err(error) => refuse(&format!("{path}: {error}")),
     }
+}
+
+/// Returns whether there is such a kind.
+fn write(kind: &str, size: u64, path: &str) -> Result<bool> {
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    match kind {
+        "calls" => made::calls(&mut file, size)?,
+        "calls-h2" => made::calls_h2(&mut file, size)?,
+        "idle" => std::fs::write(format!("{path}.keylog"), made::idle(&mut file, size, IDLE_CALLS)?)?,
+        "noise" => made::noise(&mut file, size)?,
+        _ => return Ok(false),
+    }
+    file.flush()?;
+    Ok(true)
 }
 
 fn refuse(text: &str) -> ExitCode {

@@ -1,0 +1,80 @@
+//! A connection of HTTP/2 over TLS 1.3, as the endpoints of other libraries speak it, and its key log.
+
+use std::io;
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fastrand::Rng;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, KeyLog, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::h2::{Written, answer, ask, taps};
+
+const NAME: &str = "api.shop.test";
+
+/// The lines of a key log.
+#[derive(Debug, Default)]
+struct Lines(Mutex<String>);
+
+impl KeyLog for Lines {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let line = format!("{label} {} {}\n", hex(client_random), hex(secret));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_str(&line);
+    }
+}
+
+/// What both ends write in a handshake and so many calls, in its order, and the key log of the client.
+pub(crate) fn conversation(random: &mut Rng, calls: u64) -> io::Result<(Vec<Written>, String)> {
+    let lines = Arc::new(Lines::default());
+    let (server, client) = settings(&lines)?;
+    let (written, [client_end, server_end]) = taps();
+    let mut answers = random.fork();
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    runtime.block_on(async {
+        let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
+        let (client, server) = tokio::try_join!(
+            TlsConnector::from(Arc::new(client)).connect(name, client_end),
+            TlsAcceptor::from(Arc::new(server)).accept(server_end),
+        )?;
+        let (asked, answered) =
+            tokio::join!(ask(client, random, 7, 0..calls), answer(server, &mut answers, 0));
+        asked.and(answered).map_err(io::Error::other)
+    })?;
+    let log = lines.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Ok((written.take(), log))
+}
+
+/// Both ends, with a certificate that the `openssl` command makes.
+fn settings(lines: &Arc<Lines>) -> io::Result<(ServerConfig, ClientConfig)> {
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", &format!("/CN={NAME}"), "-addext", &format!("subjectAltName=DNS:{NAME}")])
+        .args(["-keyout", "-", "-out", "-"])
+        .output()?;
+    let certificate = CertificateDer::from_pem_slice(&made.stdout).map_err(io::Error::other)?;
+    let key = PrivateKeyDer::from_pem_slice(&made.stdout).map_err(io::Error::other)?;
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).map_err(io::Error::other)?;
+    let mut client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    client.key_log = Arc::clone(lines) as Arc<dyn KeyLog>;
+    client.alpn_protocols = vec![b"h2".to_vec()];
+    let mut server = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .map_err(io::Error::other)?;
+    server.alpn_protocols = vec![b"h2".to_vec()];
+    Ok((server, client))
+}
