@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::publisher::Publisher;
 use super::report::WorkerBooks;
@@ -42,7 +42,7 @@ pub(super) struct Workers {
 impl Workers {
     /// Starts one thread for each worker.
     pub(super) fn start(workers: Vec<Worker>) -> std::io::Result<Self> {
-        let (give_back, used) = unbounded();
+        let (give_back, used) = bounded(ROUNDS_QUEUED * workers.len());
         let mut all = Self {
             inputs: Vec::new(),
             used,
@@ -54,8 +54,9 @@ impl Workers {
         for (index, worker) in workers.into_iter().enumerate() {
             let (input, rounds) = bounded(ROUNDS_QUEUED);
             let (answer, answers) = bounded(ROUNDS_QUEUED);
-            let (back, spare) = unbounded();
-            let (session, sessions) = unbounded();
+            let (back, spare) = bounded(ROUNDS_QUEUED);
+            // a worker takes one for each round that it answers, so many rounds behind: there is always room
+            let (session, sessions) = bounded(SESSION_ROUNDS as usize);
             let give_back = give_back.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{index}"))
@@ -92,8 +93,8 @@ fn work(
         batch.blocks.clear();
         batch.segments.clear();
         batch.secrets.clear();
-        // the reader may have gone already: then nobody needs the memory again
-        drop(give_back.send(batch));
+        // the reader may have gone already, or have enough: then nobody needs the memory again
+        drop(give_back.try_send(batch));
         if answer.send(answered).is_err() {
             break;
         }
@@ -118,7 +119,8 @@ pub(super) fn start_publisher(
                         // no memory to give back, or so much that a stall must have made it
                         if lines.lines.capacity() > 0 && lines.text.capacity() <= LINES_SPARE_BYTES_MAX {
                             lines.clear();
-                            drop(back.send(lines));
+                            // a worker that has enough, or has gone, needs it no more
+                            drop(back.try_send(lines));
                         }
                     }
                 }
