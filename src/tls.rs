@@ -43,7 +43,7 @@ use schedule::Secret;
 pub use arbitrary::read_arbitrary;
 pub use hold::Hold;
 pub use keylog::Broken;
-pub use keys::{Keys, SessionName, Taken};
+pub use keys::{KeyLine, Keys, SessionName, Taken};
 pub use private::KeyFault;
 pub use session::{Alpn, Hello, Reason, Session, Version};
 
@@ -483,6 +483,10 @@ impl Tls {
         let protection = if let Some(secrets) = secrets
             && agreed.version == Version::Tls13
         {
+            // answers must not be told before what they answer
+            if bench.late && !secrets.are_of_both_ends() {
+                return Err(Wait::Secrets);
+            }
             if of_client
                 && self.early == Early::Offered
                 && secrets.get(keylog::Label::ServerHandshake).is_some()

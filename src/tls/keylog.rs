@@ -46,6 +46,8 @@ pub enum Broken {
     Random,
     /// The secret is not 32 to 48 bytes in hex.
     Secret,
+    /// It is longer than any line of a key log.
+    TooLong,
 }
 
 impl Broken {
@@ -56,6 +58,7 @@ impl Broken {
             Self::Parts => "not LABEL, client random and secret",
             Self::Random => "the client random is not 64 hex digits",
             Self::Secret => "the secret is not 64 to 96 hex digits",
+            Self::TooLong => "longer than any line of one",
         }
     }
 }

@@ -43,6 +43,24 @@ impl Secrets {
     pub(super) fn get(&self, label: Label) -> Option<&Secret> {
         self.by_label.get(label as usize)?.as_ref()
     }
+
+    /// What both ends say under TLS 1.3 can be read. Their secrets are lines of their own in a key log.
+    pub(super) fn are_of_both_ends(&self) -> bool {
+        [Label::ClientTraffic, Label::ServerTraffic].into_iter().all(|label| self.get(label).is_some())
+    }
+}
+
+/// What one line of a key log gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyLine {
+    /// A secret that was taken.
+    Secret,
+    /// A secret for which there was no room.
+    LeftOut,
+    /// It is a comment, empty, or of a label that is of no use here.
+    WithoutUse,
+    /// It can't be read.
+    Broken(Broken),
 }
 
 /// What a piece of a key log gave.
@@ -86,17 +104,11 @@ impl Keys {
         let mut taken = Taken::default();
         for line in text.split(|byte| *byte == b'\n') {
             taken.lines += 1;
-            let read = match line.len() {
-                ..=KEYLOG_LINE_BYTES_MAX => keylog::line(line),
-                _ => Some(Err(Broken::Parts)),
-            };
-            match read {
-                None => {}
-                Some(Ok(entry)) => {
-                    let place = if self.insert(entry) { &mut taken.secrets } else { &mut taken.left_out };
-                    *place += 1;
-                }
-                Some(Err(broken)) => {
+            match self.take_line(line) {
+                KeyLine::WithoutUse => {}
+                KeyLine::Secret => taken.secrets += 1,
+                KeyLine::LeftOut => taken.left_out += 1,
+                KeyLine::Broken(broken) => {
                     taken.broken_lines += 1;
                     if taken.broken.len() < BROKEN_TOLD_MAX {
                         taken.broken.push((taken.lines, broken));
@@ -105,6 +117,22 @@ impl Keys {
             }
         }
         taken
+    }
+
+    /// Takes one line of a key log, without its end.
+    pub fn take_line(&mut self, line: &[u8]) -> KeyLine {
+        let read = match line.len() {
+            ..=KEYLOG_LINE_BYTES_MAX => keylog::line(line),
+            _ => Some(Err(Broken::TooLong)),
+        };
+        match read {
+            None => KeyLine::WithoutUse,
+            Some(Ok(entry)) => match self.insert(entry) {
+                true => KeyLine::Secret,
+                false => KeyLine::LeftOut,
+            },
+            Some(Err(broken)) => KeyLine::Broken(broken),
+        }
     }
 
     fn insert(&mut self, entry: Entry) -> bool {

@@ -155,10 +155,15 @@ impl Office {
         });
     }
 
-    /// Tells what is left to tell of a connection.
+    /// Tells what is left to tell of a connection: first of all what can be read without the secrets that did not come.
     pub(super) fn finish(&mut self, key: &FlowKey, beside: &mut Beside, reason: EndReason) {
         let Beside { connection, memo, .. } = beside;
         let told = self.with_desk(|office, desk| {
+            if !connection.wanted().is_empty() {
+                let late = std::mem::replace(&mut desk.tls.late, false);
+                connection.retry(key, desk, &mut |mut finished| office.tell_call(key, memo, &mut finished));
+                desk.tls.late = late;
+            }
             connection.close(key, desk, reason, &mut |mut finished| {
                 office.tell_call(key, memo, &mut finished);
             })
