@@ -163,7 +163,7 @@ pub struct Options {
     /// Runs and sensors with the same key give the same credential the same fingerprint.
     #[arg(long, value_name = "FILE")]
     pub fingerprint_key: Option<PathBuf>,
-    /// TLS key log (NSS format), or a directory of them; a capture follows them as they grow and rotate
+    /// TLS key log (NSS format), a named pipe, or a directory of logs; a capture follows them as they grow and rotate
     #[arg(long, value_name = "FILE|DIR")]
     pub keylog: Vec<PathBuf>,
     /// RSA private key of a server, for suites in which the client sends the secret encrypted with it

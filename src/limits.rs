@@ -196,8 +196,43 @@ pub const CERTIFICATE_NAMES_MAX: usize = 16;
 pub const KEYS_MAX: usize = 1 << 20;
 /// The longest line of a key log: label, client random and the longest secret have 203 bytes.
 pub const KEYLOG_LINE_BYTES_MAX: usize = 1024;
-/// Looks that a key log without a name is kept, five seconds: its writer may still have it open after a rotation.
-pub const KEYLOG_NAMELESS_LOOKS_MAX: u32 = 50;
+/// Between two looks at the key logs of a capture, in milliseconds: far below what ciphertext waits for its secrets.
+pub const KEYLOG_LOOK_MS: u64 = 100;
+/// Bytes of a key log that are read at once.
+pub const KEYLOG_PIECE_BYTES: usize = 64 << 10;
+/// Bytes of one key log that are read at one look, so that neither a large one nor a pipe that never runs dry keeps the
+/// others, or the end of the run, waiting. Secrets of some 5,000 connections.
+pub const KEYLOG_LOOK_BYTES_MAX: usize = 4 << 20;
+/// First bytes of a key log by which it is known again: behind a line of comment, the secrets of the first connection.
+pub const KEYLOG_HEAD_BYTES: usize = 1024;
+/// Last bytes that were read by which it is known that what follows is new: more than a line.
+pub const KEYLOG_TAIL_BYTES: usize = 256;
+/// Key logs that are followed, about 2 KiB each: those of a directory into which every process writes its own. What is
+/// beyond is counted and said.
+pub const KEYLOGS_MAX: usize = 4096;
+/// Of those, the ones that are kept open: well within the 1024 files that a process may have by default. Others are
+/// opened when they have grown.
+pub const KEYLOGS_OPEN_MAX: usize = 256;
+/// Looks in which nothing comes until a key log that was renamed is let go, an hour: its writer may have it open for as
+/// long as it runs.
+pub const KEYLOG_RENAMED_LOOKS_MAX: u64 = 36_000;
+/// The same for one that was deleted, a minute: while it is open its bytes take room on the disk.
+pub const KEYLOG_DELETED_LOOKS_MAX: u64 = 600;
+/// Pieces of key logs that wait for a worker, which takes them every 20 ms; the reader of the logs waits.
+pub const KEYLOG_PIECES_QUEUED: usize = 4;
+/// How long a run that ends waits for the last look at the key logs, in milliseconds: a file system may be gone.
+pub const KEYLOG_LAST_LOOK_MS: u64 = 2_000;
+/// Bytes of all key logs that are read at that look: those of more connections than are ever waiting.
+pub const KEYLOG_LAST_LOOK_BYTES_MAX: usize = 64 << 20;
+/// Broken lines of one key log that are named; the rest is counted.
+pub const KEYLOG_BROKEN_TOLD_MAX: u64 = 4;
+/// Sentences about key logs in a run; what is beyond is in the counters.
+pub const KEYLOG_SENTENCES_MAX: u64 = 100;
+/// Key logs that others can read and that are named.
+pub const KEYLOGS_OPEN_TO_OTHERS_TOLD_MAX: u64 = 4;
+/// Rounds of sessions that one worker learned and that wait for another, which takes them every 20 ms. What finds no room
+/// waits with its sender, within [`KEYS_MAX`].
+pub const SESSIONS_QUEUED: usize = 64;
 /// Sequence numbers that are tried on what may be the first record behind a hole. A window of 4 MiB holds 256 records of
 /// full size; short ones are lost in smaller numbers.
 pub const SEQUENCE_TRIES_MAX: u64 = 1024;
@@ -212,8 +247,10 @@ pub const BAD_RECORDS_MAX: u32 = 16;
 /// Ends of records that are remembered in each direction, so that acknowledgements can be told in plaintext: a window of
 /// 1 MiB of full records, in 1 KiB of an idle connection's memory. What acknowledges an older record is not known.
 pub const RECORD_ENDS_MAX: usize = 64;
-/// Ciphertext of one connection that waits for its secrets.
+/// Ciphertext of one connection that waits for its secrets, unless more room is given for all of them.
 pub const TLS_HOLD_FLOW_BYTES_MAX: usize = 1 << 20;
+/// Where more room is given: so many connections share it at least.
+pub const TLS_HOLD_FLOWS_MIN: usize = 64;
 /// Kinds of TLS that were not decrypted (server name, version, suite, reason) that a worker counts apart; of more of them
 /// the server name is left out.
 pub const UNDECRYPTED_MAX: usize = 4096;
@@ -224,9 +261,12 @@ pub const TLS_WAIT_NS: u64 = 60_000_000_000;
 pub const TLS_WAITING_MAX: usize = 16 << 10;
 /// Protocols that a client offers which are told: browsers offer two or three.
 pub const ALPN_NAMES_MAX: usize = 16;
+const _: () = assert!(KEYLOG_HEAD_BYTES > KEYLOG_TAIL_BYTES && KEYLOG_PIECE_BYTES > KEYLOG_HEAD_BYTES);
+const _: () = assert!(KEYLOGS_OPEN_MAX < KEYLOGS_MAX);
 
 /// Ciphertext of all connections that waits for secrets if nothing is given.
 pub const TLS_HOLD_BYTES_DEFAULT: u64 = 64 << 20;
+const _: () = assert!(TLS_HOLD_FLOW_BYTES_MAX * TLS_HOLD_FLOWS_MIN == TLS_HOLD_BYTES_DEFAULT as usize);
 
 // ---- quic ----
 

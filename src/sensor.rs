@@ -23,7 +23,7 @@ use signal_hook::iterator::Signals;
 use crate::analysis::{Analysis, Settings};
 use crate::capture::file::OpenError;
 use crate::config::{Config, Output, Redact, Task};
-use crate::limits::SAME_SIGNAL_MS;
+use crate::limits::{SAME_SIGNAL_MS, TLS_HOLD_FLOW_BYTES_MAX, TLS_HOLD_FLOWS_MIN};
 use crate::publish::kafka::{self, Kafka};
 use crate::publish::ndjson::Ndjson;
 use crate::publish::progress::Progress;
@@ -31,9 +31,11 @@ use crate::publish::{Kind, SinkError};
 use crate::record::key::{self, KeyError};
 use crate::record::{Redaction, SecretFinder, Writer};
 use crate::sensitive::secret;
+use crate::tls::Hold;
 use crate::worker::{Duties, Worker};
 use publisher::{Publisher, Sinks};
 use report::Books;
+use secrets::ledger::Ledger;
 
 /// Why a run could not be, or ended.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub enum Failure {
     System(std::io::Error),
     /// A key log or private key can't be read.
     Secrets(secrets::SecretsError),
+    /// The run was asked to end while key logs were read.
+    StoppedAtSecrets,
     /// A thread failed.
     Thread,
 }
@@ -65,6 +69,9 @@ impl fmt::Display for Failure {
                 write!(formatter, "the system refuses a thread or a signal handler: {error}")
             }
             Self::Secrets(error) => error.fmt(formatter),
+            Self::StoppedAtSecrets => {
+                formatter.write_str("stopped before the key logs and private keys were read")
+            }
             Self::Thread => formatter.write_str("a thread of the sensor failed; please report what it said"),
         }
     }
@@ -95,6 +102,8 @@ struct Parts {
     analysis: Option<Analysis>,
     publisher: Publisher,
     books: Books,
+    /// What was counted of secrets so far.
+    ledger: Ledger,
 }
 
 /// Makes the workers, the analysis and the sinks.
@@ -123,12 +132,13 @@ fn prepare(
     let finder = SecretFinder(|bytes, found| secret::find(bytes, |range, class| found(range, class.name())));
     let finder = (redaction != Redaction::None).then_some(finder);
     let writer = Writer::new(&config.sensor, redaction, fingerprinter.clone(), finder);
-    let keys = secrets::read(config, live).map_err(Failure::Secrets)?;
-    let hold_bytes_max = config.tls_hold_bytes as usize / config.workers;
+    let (keys, ledger) = secrets::read(config, live, stop)?;
+    let hold_bytes_max = config.tls_hold_bytes as usize;
+    let flow_bytes_max = (hold_bytes_max / TLS_HOLD_FLOWS_MIN).max(TLS_HOLD_FLOW_BYTES_MAX);
     let worker = |_| {
         Worker::new(writer.clone(), fingerprinter.clone(), duties.clone()).with_secrets(
             keys.clone(),
-            hold_bytes_max,
+            Hold::new(hold_bytes_max / config.workers, flow_bytes_max),
             late_secrets,
         )
     };
@@ -144,6 +154,7 @@ fn prepare(
         analysis,
         publisher,
         books: Books::new(seed, fingerprinter.key_id()),
+        ledger,
     })
 }
 

@@ -287,11 +287,10 @@ impl Worker {
         }
     }
 
-    /// With secrets of TLS, and room for so many bytes of ciphertext that waits. `late`: more secrets may come.
+    /// With secrets of TLS, and room for ciphertext that waits. `late`: more secrets may come.
     #[must_use]
-    pub fn with_secrets(mut self, keys: Option<Arc<Keys>>, hold_bytes_max: usize, late: bool) -> Self {
-        self.office.secrets =
-            Secrets { keys, hold: Some(Arc::new(Hold::new(hold_bytes_max))), late, over: false };
+    pub fn with_secrets(mut self, keys: Option<Arc<Keys>>, hold: Hold, late: bool) -> Self {
+        self.office.secrets = Secrets { keys, hold: Some(Arc::new(hold)), late, over: false };
         self.office.desk = None;
         self
     }

@@ -7,30 +7,32 @@ mod keylogs;
 mod listener;
 mod mail;
 mod outbox;
+mod sessions;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::pipeline::{Answered, start_publisher};
 use super::publisher::Publisher;
 use super::report::{Books, Read, WorkerBooks};
+use super::secrets::counters::Counters;
 use super::{Failure, Parts, prepare};
 use crate::analysis::Analysis;
-use crate::capture::live::{self, Stats};
+use crate::capture::live::{self, ReadError, Stats};
 use crate::config::CaptureConfig;
-use crate::limits::{ROUNDS_QUEUED, SLOTS_QUEUED};
+use crate::limits::{KEYLOG_PIECES_QUEUED, ROUNDS_QUEUED, SESSIONS_QUEUED, SLOTS_QUEUED};
 use crate::merge::{Merge, Merged};
 use crate::publish::progress::Progress;
 use crate::time::Timestamp;
-use crate::tls::Keys;
 use crate::worker::Lines;
-use keylogs::Follower;
+use keylogs::Following;
 use listener::{Listener, Ways};
 use mail::Mail;
+use sessions::Sessions;
 
 /// Listens until it is asked to stop, or the interface is gone.
 pub(super) fn run(config: &CaptureConfig) -> Result<ExitCode, Failure> {
@@ -46,7 +48,7 @@ pub(super) fn run(config: &CaptureConfig) -> Result<ExitCode, Failure> {
     // before any output is made: an interface that can't be had must not cost the records of an earlier run
     let sockets = live::open(&config.interface, &options).map_err(Failure::Live)?;
     let progress = Progress::hidden();
-    let Parts { workers, analysis, publisher, mut books } =
+    let Parts { workers, analysis, publisher, mut books, .. } =
         prepare(&config.shared, true, !config.shared.keylogs.is_empty(), &stop, &progress)?;
     super::say(&format!("listening on {} with {} worker(s)", config.interface, sockets.len()));
     let slots = SLOTS_QUEUED * workers.len();
@@ -56,14 +58,17 @@ pub(super) fn run(config: &CaptureConfig) -> Result<ExitCode, Failure> {
     let newest = Arc::new(AtomicU64::new(0));
     let (slits, mails): (Vec<_>, Vec<_>) = workers.iter().map(|_| Mail::new()).unzip();
     let (mut lines_back, mut threads) = (Vec::new(), Vec::new());
-    let (secrets_ways, secrets): (Vec<_>, Vec<_>) = workers.iter().map(|_| unbounded()).unzip();
-    let parts = workers.into_iter().enumerate().zip(sockets).zip(mails).zip(secrets);
-    for ((((index, worker), socket), mail), secrets) in parts {
-        let (back, spare) = unbounded();
+    let (keylog_ways, keylogs): (Vec<_>, Vec<_>) =
+        workers.iter().map(|_| bounded(KEYLOG_PIECES_QUEUED)).unzip();
+    let (session_ways, learned): (Vec<_>, Vec<_>) = workers.iter().map(|_| bounded(SESSIONS_QUEUED)).unzip();
+    let parts = workers.into_iter().enumerate().zip(sockets).zip(mails).zip(keylogs.into_iter().zip(learned));
+    for ((((index, worker), socket), mail), (keylogs, learned)) in parts {
+        let (back, spare) = bounded(SLOTS_QUEUED);
         lines_back.push(back);
         let ways = Ways {
-            secrets,
-            sessions: secrets_ways.clone(),
+            keylogs,
+            learned,
+            sessions: Sessions::new(session_ways.clone()),
             newest: Arc::clone(&newest),
             stop: Arc::clone(&stop),
             others: slits.clone(),
@@ -76,16 +81,37 @@ pub(super) fn run(config: &CaptureConfig) -> Result<ExitCode, Failure> {
         threads.push(thread.spawn(move || listener.listen()).map_err(Failure::System)?);
     }
     drop((answer, slits, report));
-    let follower = follow(config, secrets_ways, &stop).map_err(Failure::System)?;
+    let keylogs = match &config.shared.keylogs[..] {
+        [] => None,
+        paths => Some(Following::start(paths, keylog_ways, &stop).map_err(Failure::System)?),
+    };
     let merge = start_merge(analysis, answers, rounds, slots).map_err(Failure::System)?;
-    let mut reporter = Reporter::new(config, &books, reports, threads.len());
+    let counts = keylogs.as_ref().map(Following::counts);
+    let mut reporter = Reporter::new(config, &books, reports, counts, threads.len());
     let publisher = start_publisher(publisher, merged, lines_back, move |publisher| reporter.look(publisher))
         .map_err(Failure::System)?;
     let threads: Vec<_> = threads.into_iter().map(JoinHandle::join).collect();
     // the listeners have set the sign to stop
-    follower.map(JoinHandle::join).transpose().map_err(|_| Failure::Thread)?;
+    if let Some(keylogs) = keylogs {
+        books.secrets = keylogs.end()?;
+        if books.secrets.is_none() {
+            books.problem(
+                "the key logs can't be read to their end: their file system does not answer".to_owned(),
+            );
+        }
+    }
     books.analysis = merge.join().map_err(|_| Failure::Thread)?;
     let publisher = publisher.join().map_err(|_| Failure::Thread)?;
+    read_listeners(&mut books, &config.interface, threads)?;
+    books.conclude(publisher, &config.shared)
+}
+
+/// What the listeners told at their end.
+fn read_listeners(
+    books: &mut Books,
+    interface: &str,
+    threads: Vec<std::thread::Result<(Report, Option<ReadError>)>>,
+) -> Result<(), Failure> {
     let mut reports = Vec::new();
     let mut ended_by = None;
     for thread in threads {
@@ -97,22 +123,8 @@ pub(super) fn run(config: &CaptureConfig) -> Result<ExitCode, Failure> {
     if let Some(error) = ended_by {
         books.problem(error.to_string());
     }
-    books.read_live(&config.interface, reports);
-    books.conclude(publisher, &config.shared)
-}
-
-/// Starts the thread that follows the key logs, if there are any.
-fn follow(
-    config: &CaptureConfig,
-    workers: Vec<Sender<Arc<Keys>>>,
-    stop: &Arc<AtomicBool>,
-) -> std::io::Result<Option<JoinHandle<()>>> {
-    if config.shared.keylogs.is_empty() {
-        return Ok(None);
-    }
-    let (follower, stop) = (Follower::new(&config.shared.keylogs), Arc::clone(stop));
-    let thread = std::thread::Builder::new().name("keylogs".to_owned());
-    thread.spawn(move || follower.follow(&workers, &stop)).map(Some)
+    books.read_live(interface, reports);
+    Ok(())
 }
 
 /// What one worker and its socket counted.
@@ -137,6 +149,9 @@ struct Reporter {
     key_id: String,
     reports: Receiver<(usize, Report)>,
     latest: Vec<Option<Report>>,
+    /// What key logs gave so far, where they are followed.
+    counts: Option<Receiver<Counters>>,
+    secrets: Option<Counters>,
 }
 
 impl Reporter {
@@ -144,10 +159,18 @@ impl Reporter {
         config: &CaptureConfig,
         books: &Books,
         reports: Receiver<(usize, Report)>,
+        counts: Option<Receiver<Counters>>,
         workers: usize,
     ) -> Self {
-        let latest = (0..workers).map(|_| None).collect();
-        Self { config: config.clone(), seed: books.seed, key_id: books.key_id.clone(), reports, latest }
+        Self {
+            config: config.clone(),
+            seed: books.seed,
+            key_id: books.key_id.clone(),
+            reports,
+            latest: (0..workers).map(|_| None).collect(),
+            secrets: counts.as_ref().map(|_| Counters::default()),
+            counts,
+        }
     }
 
     fn look(&mut self, publisher: &mut Publisher) {
@@ -156,8 +179,10 @@ impl Reporter {
                 *latest = Some(report);
             }
         }
+        self.secrets = self.counts.iter().flat_map(Receiver::try_iter).last().or(self.secrets);
         if self.latest.iter().all(Option::is_some) {
             let mut books = Books::new(self.seed, self.key_id.clone());
+            books.secrets = self.secrets;
             books.read_live(&self.config.interface, self.latest.iter_mut().filter_map(Option::take));
             books.tell(publisher, &self.config.shared);
         }

@@ -10,15 +10,15 @@ use zeroize::Zeroizing;
 
 use super::pipeline::{Workers, start_merge, start_publisher, stopped};
 use super::report::Read;
-use super::secrets::take;
-use super::{Failure, Parts, prepare};
+use super::secrets::ledger::Ledger;
+use super::secrets::{read_block, say_all};
+use super::{Failure, Parts, dumps, prepare};
 use crate::capture::file::{Block, Files, Located, Options};
 use crate::config::{Config, ReplayConfig};
 use crate::flow::Stamp;
 use crate::limits::{FRAGMENT_BYTES_MAX, ROUND_FRAMES, ROUNDS_QUEUED, SESSION_CHAIN_MAX, SESSION_ROUNDS};
 use crate::publish::progress::Progress;
 use crate::time::Timestamp;
-use crate::tls::Keys;
 use crate::wire::{Segment, Wire};
 use crate::worker::{Given, Packed, Segments};
 
@@ -37,7 +37,7 @@ pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
     let progress = Progress::new(files.total_bytes());
     let stop = Arc::new(AtomicBool::new(false));
     super::stop_on_signals(&stop).map_err(Failure::System)?;
-    let Parts { workers, analysis, publisher, mut books } =
+    let Parts { workers, analysis, publisher, mut books, ledger } =
         prepare(&config.shared, false, files.may_have_secrets(), &stop, &progress)?;
     let workers = Workers::start(workers).map_err(Failure::System)?;
     let (rounds, merged) = bounded(ROUNDS_QUEUED);
@@ -47,7 +47,7 @@ pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
 
     let Config { keylogs, private_keys, .. } = &config.shared;
     let decrypts = !keylogs.is_empty() || !private_keys.is_empty() || files.may_have_secrets();
-    let mut reader = Reader { decrypts, ..Reader::new(workers.inputs.len(), books.seed) };
+    let mut reader = Reader { decrypts, ledger, ..Reader::new(workers.inputs.len(), books.seed) };
     let to_the_end = reader.read(&mut files, &workers.inputs, &workers.used, &stop, &progress);
     drop(workers.inputs);
     for thread in workers.threads {
@@ -56,6 +56,7 @@ pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
     books.analysis = merge.join().map_err(|_| Failure::Thread)?;
     let publisher = publisher.join().map_err(|_| Failure::Thread)?;
     progress.finish();
+    books.secrets = reader.decrypts.then_some(reader.ledger.counters);
     books.read_files(config, &files, reader.summary(&files));
     // an output that can't be written ends the run too, and says so itself
     if !to_the_end && publisher.failure.is_none() {
@@ -80,6 +81,9 @@ struct Reader {
     first: Option<Timestamp>,
     /// There are, or may come, secrets of TLS.
     decrypts: bool,
+    ledger: Ledger,
+    /// Secrets blocks that were read.
+    secrets_blocks: u64,
 }
 
 impl Reader {
@@ -93,6 +97,8 @@ impl Reader {
             clock: Timestamp::ZERO,
             first: None,
             decrypts: false,
+            ledger: Ledger::default(),
+            secrets_blocks: 0,
         }
     }
 
@@ -134,8 +140,13 @@ impl Reader {
     /// Secrets that stand in the capture go to every worker, at their place among the frames.
     fn give_secrets(&mut self, files: &mut Files) {
         for secrets in files.secrets().filter(|secrets| secrets.kind == TLS_KEY_LOG) {
-            let mut keys = Keys::default();
-            take(&mut keys, &Zeroizing::new(secrets.bytes), "decryption secrets in the capture");
+            if self.secrets_blocks == 0 {
+                dumps::leave_none();
+            }
+            self.secrets_blocks += 1;
+            let bytes = Zeroizing::new(secrets.bytes);
+            let keys = read_block(self.secrets_blocks, &bytes, &mut self.ledger);
+            say_all(&mut self.ledger);
             let given = Given { ordinal: secrets.ordinal, clock: self.clock, keys: Arc::new(keys) };
             for batch in &mut self.batches {
                 batch.secrets.push(given.clone());

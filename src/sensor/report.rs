@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::live::Report;
 use super::publisher::{Publisher, sensor_record};
-use super::{Failure, say};
+use super::{Failure, say, secrets};
 use crate::capture::file::Files;
 use crate::capture::live::Stats;
 use crate::config::{Config, ReplayConfig};
@@ -103,6 +103,8 @@ pub(super) struct Books {
     pub(super) seed: u64,
     pub(super) key_id: String,
     pub(super) analysis: Option<crate::analysis::Counters>,
+    /// What key logs gave, where there may be any.
+    pub(super) secrets: Option<secrets::counters::Counters>,
     inputs: Vec<String>,
     read: Read,
     capture: Map<String, Value>,
@@ -133,6 +135,7 @@ impl Books {
             seed,
             key_id,
             analysis: None,
+            secrets: None,
             inputs: Vec::new(),
             read: Read::default(),
             capture: Map::new(),
@@ -366,6 +369,16 @@ impl Books {
 
     fn record_equations(&self, publisher: &Publisher) -> Vec<Equation> {
         let mut all = Vec::new();
+        all.extend(self.secrets.filter(|counters| counters.keylog_lines > 0).map(|counters| Equation {
+            name: "lines of key logs".to_owned(),
+            left: counters.keylog_lines,
+            right: vec![
+                ("secrets".to_owned(), counters.keylog_secrets),
+                ("without use".to_owned(), counters.keylog_lines_without_use),
+                ("broken".to_owned(), counters.keylog_lines_broken),
+                ("beyond the room".to_owned(), counters.keylog_secrets_left_out),
+            ],
+        }));
         for (sink, tally) in publisher.tallies() {
             for kind in Kind::ALL {
                 let account = tally.of(kind);
@@ -391,6 +404,9 @@ impl Books {
         counters.insert("wire".to_owned(), counted(|visit| self.read.wire.each(visit)));
         counters.insert("flow".to_owned(), counted(|visit| self.flow.each(visit)));
         counters.insert("datagrams".to_owned(), counted(|visit| self.datagrams.each(visit)));
+        if let Some(secrets) = &self.secrets {
+            counters.insert("secrets".to_owned(), counted(|visit| secrets.each(visit)));
+        }
         counters.insert("calls".to_owned(), counted(|visit| self.calls.each(visit)));
         if let Some(analysis) = &self.analysis {
             counters.insert("analysis".to_owned(), counted(|visit| analysis.each(visit)));

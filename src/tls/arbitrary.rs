@@ -71,7 +71,7 @@ struct Heard {
 
 impl Feed {
     fn new() -> Self {
-        let hold = Some(Arc::new(Hold::new(TLS_HOLD_FLOW_BYTES_MAX)));
+        let hold = Some(Arc::new(Hold::new(TLS_HOLD_FLOW_BYTES_MAX, TLS_HOLD_FLOW_BYTES_MAX)));
         let mut feed = Self {
             tls: Tls::new(Direction::Up, None),
             bench: Bench { hold, late: true, ..Bench::default() },

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::flow::{Chunk, Data};
-use crate::limits::TLS_HOLD_FLOW_BYTES_MAX;
 use crate::wire::Direction;
 
 /// The room for all connections of one worker.
@@ -14,13 +13,14 @@ use crate::wire::Direction;
 pub struct Hold {
     bytes: AtomicUsize,
     bytes_max: usize,
+    flow_bytes_max: usize,
 }
 
 impl Hold {
-    /// Room for so many bytes.
+    /// Room for so many bytes, and for so many of one connection.
     #[must_use]
-    pub fn new(bytes_max: usize) -> Self {
-        Self { bytes: AtomicUsize::new(0), bytes_max }
+    pub fn new(bytes_max: usize, flow_bytes_max: usize) -> Self {
+        Self { bytes: AtomicUsize::new(0), bytes_max, flow_bytes_max }
     }
 }
 
@@ -79,7 +79,7 @@ impl Journal {
     pub(super) fn push(&mut self, direction: Direction, held: Held, hold: &Arc<Hold>) -> bool {
         let cost = held.cost();
         let all = hold.bytes.load(Ordering::Relaxed);
-        if self.bytes + cost > TLS_HOLD_FLOW_BYTES_MAX || all + cost > hold.bytes_max {
+        if self.bytes + cost > hold.flow_bytes_max || all + cost > hold.bytes_max {
             return false;
         }
         hold.bytes.fetch_add(cost, Ordering::Relaxed);
@@ -117,5 +117,30 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         self.release(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    fn held(bytes: usize) -> Held {
+        let place = Data { offset: 0, bytes: &[], time: Timestamp::ZERO, ack: None, boundary: true };
+        Held::Data(place, vec![0; bytes])
+    }
+
+    #[test]
+    fn a_connection_and_all_together_have_a_bound_and_give_their_room_back() {
+        let hold = Arc::new(Hold::new(2_500, 1_000));
+        let push = |journal: &mut Journal| journal.push(Direction::Up, held(700), &hold);
+        let mut journals: Vec<Journal> = (0..4).map(|_| Journal::default()).collect();
+        // one of 700 bytes and what it costs beside; a second one of a connection is too many, and so is a fourth
+        let pushed: Vec<bool> = journals.iter_mut().map(push).collect();
+        assert_eq!(pushed, [true, true, true, false]);
+        assert!(!push(&mut journals[0]));
+        assert!(journals[0].pop().is_some() && push(&mut journals[3]));
+        journals.clear();
+        assert_eq!(hold.bytes.load(Ordering::Relaxed), 0);
     }
 }

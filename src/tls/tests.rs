@@ -174,7 +174,7 @@ fn written(chunk: &Chunk<'_>) -> Written {
 }
 
 fn bench(keys: Option<Keys>, late: bool) -> Bench {
-    let hold = Some(Arc::new(Hold::new(8 << 20)));
+    let hold = Some(Arc::new(Hold::new(8 << 20, 1 << 20)));
     Bench { keys: keys.map(Arc::new), hold, late, ..Bench::default() }
 }
 

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::mail::{Mail, Slit};
 use super::outbox::Outbox;
+use super::sessions::Sessions;
 use super::{Heard, Report};
 use crate::capture::Frame;
 use crate::capture::live::{Fanout, ReadError, Socket};
 use crate::flow::Stamp;
-use crate::limits::{FRAGMENT_BYTES_MAX, REPORT_NS};
+use crate::limits::{FRAGMENT_BYTES_MAX, KEYLOG_LAST_LOOK_MS, REPORT_NS};
 use crate::sensor::pipeline::{Answered, stopped};
 use crate::sensor::report::WorkerBooks;
 use crate::time::Timestamp;
@@ -28,10 +30,12 @@ pub(super) struct Ways {
     pub(super) others: Vec<Slit>,
     pub(super) answer: Sender<(usize, Answered)>,
     pub(super) report: Sender<(usize, Report)>,
-    /// Secrets from key logs, and sessions of TLS that another worker learned.
-    pub(super) secrets: Receiver<Arc<Keys>>,
-    /// The same of all workers.
-    pub(super) sessions: Vec<Sender<Arc<Keys>>>,
+    /// Secrets from key logs, until the last look at them.
+    pub(super) keylogs: Receiver<Arc<Keys>>,
+    /// Sessions of TLS that another worker learned.
+    pub(super) learned: Receiver<Arc<Keys>>,
+    /// The ways of such sessions to all workers.
+    pub(super) sessions: Sessions,
     /// Emptied lines that come back.
     pub(super) spare: Receiver<Lines>,
 }
@@ -99,7 +103,7 @@ impl Listener {
         error = error.or_else(|| self.take_the_rest().err());
         self.ways.others.clear();
         self.desk.empty_mail();
-        self.take_secrets();
+        self.take_last_secrets();
         self.desk.worker.close_round(self.desk.clock.max(self.newest()), true);
         let lines = self.desk.worker.swap_lines(Lines::default());
         let lines = std::mem::take(&mut self.outbox).close(lines);
@@ -137,18 +141,18 @@ impl Listener {
     }
 
     fn take_secrets(&mut self) {
-        let learned = self.desk.worker.take_learned();
-        if !learned.is_empty() {
-            let learned = Arc::new(learned);
-            for worker in &self.ways.sessions {
-                // one that has gone needs none
-                drop(worker.send(Arc::clone(&learned)));
-            }
+        let Self { desk, ways, .. } = self;
+        ways.sessions.send(desk.worker.take_learned());
+        ways.keylogs.try_iter().chain(ways.learned.try_iter()).for_each(|keys| desk.take(keys));
+    }
+
+    /// The secrets that were written while the last frames came: the key logs are looked at once more.
+    fn take_last_secrets(&mut self) {
+        let patience = Duration::from_millis(KEYLOG_LAST_LOOK_MS);
+        while let Ok(keys) = self.ways.keylogs.recv_timeout(patience) {
+            self.desk.take(keys);
         }
-        for keys in self.ways.secrets.try_iter() {
-            let given = Given { ordinal: self.desk.heard.read.frames, clock: self.desk.clock, keys };
-            self.desk.worker.secrets(&given);
-        }
+        self.take_secrets();
     }
 
     /// Now and then, in the time of the capture: the first time when that much has passed.
@@ -237,6 +241,11 @@ fn take(
 }
 
 impl Desk {
+    fn take(&mut self, keys: Arc<Keys>) {
+        let given = Given { ordinal: self.heard.read.frames, clock: self.clock, keys };
+        self.worker.secrets(&given);
+    }
+
     /// A segment of this socket and this worker.
     fn own(&mut self, packed: Packed, payload: &[u8]) {
         let Self { worker, mail, clock, .. } = self;
