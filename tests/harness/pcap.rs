@@ -29,6 +29,11 @@ pub(crate) fn capture<'a>(frames: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8>
 
 /// The capture as pcapng, with a key log as decryption secrets behind the first `at` frames.
 pub(crate) fn with_secrets(capture_bytes: &[u8], keylog: &[u8], at: usize) -> Vec<u8> {
+    with_secret_blocks(capture_bytes, &[(at, keylog)])
+}
+
+/// The same with several blocks of secrets, each behind so many frames.
+pub(crate) fn with_secret_blocks(capture_bytes: &[u8], blocks: &[(usize, &[u8])]) -> Vec<u8> {
     let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("four bytes"));
     let mut out = Vec::new();
     let mut block = |kind: u32, parts: &[&[u8]]| {
@@ -43,7 +48,7 @@ pub(crate) fn with_secrets(capture_bytes: &[u8], keylog: &[u8], at: usize) -> Ve
     block(1, &[&[1, 0, 0, 0, 0, 0, 0, 0]]);
     let all = frames(capture_bytes);
     for index in 0..=all.len() {
-        if index == at {
+        for (_, keylog) in blocks.iter().filter(|(at, _)| *at == index) {
             block(10, &[b"KSLT", &(keylog.len() as u32).to_le_bytes(), keylog]);
         }
         if let Some(frame) = all.get(index) {
