@@ -297,13 +297,12 @@ impl Flow {
         let (this, other) = (self.stream(direction), self.stream(direction.reverse()));
         let end = this.hole_end()?;
         let full = this.hold.memory().max(other.hold.memory()) > HOLD_BYTES_MAX;
-        // nobody fills a hole in a direction that was silent for so long
-        let silent = self.frames.wrapping_sub(this.last_frame) >= GAP_FRAMES;
         let acked = this.acked_beyond.is_some_and(|(frame, since)| {
-            silent || self.frames.wrapping_sub(frame) >= GAP_FRAMES || stamp.clock >= since.plus(GAP_NS)
+            self.frames.wrapping_sub(frame) >= GAP_FRAMES || stamp.clock >= since.plus(GAP_NS)
         });
         let old = this.hold.first().is_some_and(|piece| stamp.clock >= piece.since.plus(HOLE_NS_MAX));
-        (patience == Patience::None || full || acked || old).then_some(end)
+        let vain = this.acked_beyond.is_some() && this.has_vanished();
+        (patience == Patience::None || full || acked || vain || old).then_some(end)
     }
 
     fn tell_gap(
@@ -321,7 +320,7 @@ impl Flow {
         counters.gaps += 1;
         counters.gap_bytes += len;
         counters.gap_bytes_acknowledged += this.acked.min(end).saturating_sub(offset);
-        this.next = end;
+        (this.next, this.gap_frame) = (end, Some(frame));
         this.note_progress(frame, stamp.clock);
         deliver(direction, Chunk::Gap(Gap { offset, len, cause: GapCause::Lost }));
     }

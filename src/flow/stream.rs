@@ -5,7 +5,7 @@
 //! position nearby (RFC 9293 §3.4: sequence arithmetic is modulo 2^32).
 
 use super::hold::{Hold, Piece, differs_at};
-use crate::limits::HISTORY_BYTES_MAX;
+use crate::limits::{GAP_FRAMES, HISTORY_BYTES_MAX};
 use crate::time::Timestamp;
 
 /// What is known of where a direction begins.
@@ -55,6 +55,8 @@ pub(super) struct Stream {
     pub(super) first: Option<u64>,
     /// Since when `acked` is beyond `next`: the flow's frame and the capture clock.
     pub(super) acked_beyond: Option<(u32, Timestamp)>,
+    /// The flow's frame at which a hole was given up last.
+    pub(super) gap_frame: Option<u32>,
     /// Position of the FIN.
     pub(super) fin: Option<u64>,
     /// When the FIN came.
@@ -117,6 +119,12 @@ impl Stream {
         let fin = self.fin.filter(|fin| *fin > self.next);
         let end = [held, acked, fin].into_iter().flatten().min();
         end.filter(|end| self.state == State::Open && *end > self.next)
+    }
+
+    /// Its packets don't come any more: a hole was waited for in vain, and nothing came since. Silence alone says nothing,
+    /// for whoever asked for much has little to say, and an acknowledgement may come before its bytes.
+    pub(super) fn has_vanished(&self) -> bool {
+        self.gap_frame.is_some_and(|gap| gap.wrapping_sub(self.last_frame).cast_signed() >= GAP_FRAMES as i32)
     }
 
     /// Notes what the other side acknowledged.

@@ -235,6 +235,21 @@ fn an_acknowledgement_may_come_before_its_bytes() {
 }
 
 #[test]
+fn an_acknowledgement_may_come_before_its_bytes_of_an_end_that_was_silent() {
+    let mut tap = talking();
+    tap.chatter(3 * crate::limits::GAP_FRAMES, Direction::Down, 5002, 1002).says(&[]);
+    tap.down("A", 5002, 1004, "answer").says(&[]);
+    tap.up("A", 1002, 5002, "rq").says(&["up 1002 rq", "down 5002 answer"]);
+    // what was waited for once in vain is not waited for again, until something comes
+    tap.down("A", 5008, 1006, "").chatter(GAP_FRAMES_LEFT + 1, Direction::Down, 5008, 1006).says(&[]);
+    tap.chatter(1, Direction::Down, 5008, 1006).says(&["up 1004 lost 2"]);
+    tap.down("A", 5008, 1008, "next").says(&["up 1006 lost 2", "down 5008 next"]);
+    tap.up("A", 1008, 5012, "rq").says(&["up 1008 rq"]);
+    tap.down("A", 5012, 1012, "answer").says(&[]);
+    tap.up("A", 1010, 5012, "rq").says(&["up 1010 rq", "down 5012 answer"]);
+}
+
+#[test]
 fn a_lost_fin_ends_with_the_input() {
     let mut tap = talking();
     // the answer acknowledges the FIN that nobody saw; it stands where a byte would
