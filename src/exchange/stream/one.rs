@@ -193,6 +193,8 @@ impl Stream {
         }
         let call = &mut self.asked.call;
         half.head = true;
+        // a head begins its message: what may have been hidden before it was none of that, but an interim answer at most
+        half.vague &= half.body;
         if cut.is_none() && fields.unknown == 0 && !is_head(fields, of_request) {
             call.anomalies.insert(Anomalies::INVALID_START_LINE);
             call.causes.insert(Causes::MALFORMED);
