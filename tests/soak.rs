@@ -1,7 +1,8 @@
 //! Calls of HTTP/2 under loss, against what can be known of them: for random traffic and random damage no record is false, none
 //! is missing, and none says less or more than the packets that are left determine.
 //!
-//! `SOAK_SEEDS` seeds are tried, from `SOAK_FROM` on; `make soak` takes a thousand.
+//! `SOAK_SEEDS` seeds are tried, from `SOAK_FROM` on; `make soak` takes a thousand. Where `SOAK_KEEP` names a folder, the captures
+//! and their calls stay there.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 #[path = "soak/doctored.rs"]
@@ -43,7 +44,7 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 /// Plays one seed; the faults, each a line.
-fn play(plan: &Plan, out: &Path) -> Vec<String> {
+fn play(plan: &Plan, out: &Path, is_kept: bool) -> Vec<String> {
     let traffic = Traffic::of(plan);
     let (capture, left) = traffic.wire.capture(plan, &mut Rng::with_seed(plan.seed.wrapping_mul(2)));
     let known = observer::known(&traffic.calls, &traffic.said, &left);
@@ -60,15 +61,17 @@ fn play(plan: &Plan, out: &Path) -> Vec<String> {
         return vec![format!("{}: {stderr}", done.status)];
     }
     let records = records(&fs::read(&calls).unwrap());
-    for file in [input, calls] {
-        fs::remove_file(file).unwrap();
+    if !is_kept {
+        [input, calls].iter().for_each(|file| fs::remove_file(file).unwrap());
     }
     faults::faults(&known, &records).iter().map(ToString::to_string).collect()
 }
 
 /// Plays seeds on all cores; of each that has faults, how to play it again, and the faults.
 fn play_all(seeds: std::ops::Range<u64>) -> Vec<String> {
-    let out = tempfile::tempdir().unwrap();
+    let (scratch, kept) = (tempfile::tempdir().unwrap(), std::env::var_os("SOAK_KEEP"));
+    let out = kept.as_deref().map_or(scratch.path(), Path::new);
+    fs::create_dir_all(out).unwrap();
     let (next, faulty) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
     let work = || {
         loop {
@@ -77,7 +80,7 @@ fn play_all(seeds: std::ops::Range<u64>) -> Vec<String> {
                 return;
             }
             let plan = Plan::of(seed);
-            let found = play(&plan, out.path());
+            let found = play(&plan, out, kept.is_some());
             if !found.is_empty() {
                 let again = format!("SOAK_FROM={seed} SOAK_SEEDS=1 cargo test --test soak");
                 faulty.lock().unwrap().push((seed, format!("{again}\n  {plan:?}\n  {}", found.join("\n  "))));

@@ -140,8 +140,10 @@ fn describe(call: &Call, said: &[Said; 2], left: &[Left; 2], views: &[[BTreeMap<
         };
         for frame in said[end.index()].frames.iter().filter(is_of_call) {
             seen |= left.any(frame.start, frame.end);
-            // padding is nothing of a call
-            missing |= !left.has(frame.start, frame.content().1);
+            let block = frame.block.map(|(number, _)| &said[end.index()].blocks[number]);
+            // padding is nothing of a call, and neither is an interim answer
+            let is_told = block.is_none_or(|block| !block.is_interim());
+            missing |= is_told && !left.has(frame.start, frame.content().1);
         }
         let [careful, bold] =
             [0, 1].map(|view| views[end.index()][view].get(&call.stream).cloned().unwrap_or_default());
@@ -199,7 +201,7 @@ impl Reader<'_> {
         for (index, frame) in said.frames.iter().enumerate() {
             let is_there = self.left.has(frame.start, frame.start + HEAD_BYTES);
             if !is_found && is_there {
-                is_found = self.view == View::Bold || self.is_followed(frame, said.frames.get(index + 1));
+                is_found = self.view == View::Bold || self.is_followed(index);
             } else if is_found && !is_there {
                 is_found = false;
                 self.lose();
@@ -211,9 +213,15 @@ impl Reader<'_> {
         self.cut();
     }
 
-    /// It is wholly there, and so is the head of the next one.
-    fn is_followed(&self, frame: &Frame, next: Option<&Frame>) -> bool {
-        next.is_some_and(|next| self.left.has(frame.start, next.start + HEAD_BYTES))
+    /// It is wholly there, and so is the head of the next one. Where padding begins what is there, of a frame of which the head
+    /// is hidden, zeros are common and a head is mostly zeros: two more are asked for.
+    fn is_followed(&self, index: usize) -> bool {
+        let frames = &self.said.frames;
+        let begin = self.left.since(frames[index].start);
+        let is_stray = |frame: &Frame| frame.padding > 0 && frame.start < begin && begin < frame.end;
+        let further = if frames[..index].iter().any(is_stray) { 3 } else { 1 };
+        let last = frames.get(index + further);
+        last.is_some_and(|last| self.left.has(frames[index].start, last.start + HEAD_BYTES))
     }
 
     /// Frames are hidden from here on.
@@ -256,7 +264,9 @@ impl Reader<'_> {
                 }
                 None => {
                     self.table.clear();
-                    self.halves.entry(frame.stream).or_default().unknown = true;
+                    if let Some((number, _)) = frame.block {
+                        self.doubt(frame.stream, number);
+                    }
                 }
             },
             _ => {}
@@ -279,17 +289,22 @@ impl Reader<'_> {
         if let Some(pending) = self.pending.take() {
             self.decode(&pending);
             self.table.clear();
-            self.halves.entry(pending.stream).or_default().unknown = true;
+            self.doubt(pending.stream, pending.number);
         }
+    }
+
+    /// Fields are not known. Those of an interim answer are nothing of a call; not everybody can know that it is one.
+    fn doubt(&mut self, stream: u32, number: usize) {
+        let is_told = self.view == View::Careful || !self.said.blocks[number].is_interim();
+        self.halves.entry(stream).or_default().unknown |= is_told;
     }
 
     fn decode(&mut self, pending: &Pending) {
         let Block { items, end } = &self.said.blocks[pending.number];
-        let half = self.halves.entry(pending.stream).or_default();
         let (mut fields, mut is_interim, mut has_pseudo) = (BTreeSet::new(), false, false);
         for item in items.iter().take_while(|item| item.end <= pending.bytes) {
             if item.needs.is_some_and(|entry| !self.table.contains(&entry)) {
-                half.unknown = true;
+                self.doubt(pending.stream, pending.number);
                 continue;
             }
             self.table.extend(item.becomes);
@@ -299,6 +314,7 @@ impl Reader<'_> {
         }
         // somebody's first words say who is who, so do the fields that only one of them sends
         self.roles |= has_pseudo;
+        let half = self.halves.entry(pending.stream).or_default();
         if is_interim || half.head || !self.roles {
             // nothing of it is of the head
         } else if has_pseudo {

@@ -214,6 +214,11 @@ impl Left {
         part.map_or(start, |(_, to)| (*to).min(end).max(start))
     }
 
+    /// From where on all bytes up to that one are there.
+    pub(crate) fn since(&self, end: usize) -> usize {
+        self.parts.iter().find(|(from, to)| (*from..*to).contains(&end)).map_or(end, |(from, _)| *from)
+    }
+
     /// One of these bytes at least is there.
     pub(crate) fn any(&self, start: usize, end: usize) -> bool {
         self.parts.iter().any(|(from, to)| *from < end && start < *to)

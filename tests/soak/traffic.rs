@@ -71,6 +71,12 @@ pub(crate) struct Block {
     pub(crate) end: usize,
 }
 
+impl Block {
+    pub(crate) fn is_interim(&self) -> bool {
+        self.items.first().is_some_and(|item| item.name == ":status" && item.value.starts_with('1'))
+    }
+}
+
 /// What one end says.
 #[derive(Debug, Default)]
 pub(crate) struct Said {

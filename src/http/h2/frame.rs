@@ -109,10 +109,26 @@ impl Header {
         }
     }
 
-    /// Its payload is one header block and nothing else.
+    /// One header block begins and ends in it.
     #[must_use]
     pub const fn is_whole_block(&self) -> bool {
-        self.kind == kind::HEADERS && self.flags & !flag::END_STREAM == flag::END_HEADERS
+        self.kind == kind::HEADERS && self.has(flag::END_HEADERS)
+    }
+
+    /// What the payload carries, without what stands in front of that, and the padding behind. `None`: there can be no such
+    /// payload; padding is zero (§6.1), though nobody has to insist on that where a frame is known to begin.
+    #[must_use]
+    pub fn content<'a>(&self, payload: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let (mut rest, mut padding) = (payload, 0);
+        if matches!(self.kind, kind::DATA | kind::HEADERS | kind::PUSH_PROMISE) && self.has(flag::PADDED) {
+            let (first, behind) = rest.split_first()?;
+            (padding, rest) = (usize::from(*first), behind);
+        }
+        if self.kind == kind::HEADERS && self.has(flag::PRIORITY) {
+            rest = rest.get(5..)?;
+        }
+        let (content, padding) = rest.split_at_checked(rest.len().checked_sub(padding)?)?;
+        padding.iter().all(|byte| *byte == 0).then_some((content, padding))
     }
 
     /// A header block begins or goes on, and does not end in this frame.

@@ -157,14 +157,15 @@ impl Search {
             }
             let bits = bits.get_or_insert_with(|| Bits::new(&self.counts, self.searched));
             let behind = at + HEAD_BYTES..at + HEAD_BYTES + header.length as usize;
-            if header.is_whole_block()
-                && let Some(block) =
-                    self.bytes.get(behind).filter(|block| block.len() <= H2_SEARCH_BLOCK_BYTES_MAX)
-            {
-                if !is_block(block) {
-                    return Chain::Broken;
+            if let Some(payload) = self.bytes.get(behind) {
+                let Some((content, padding)) = header.content(payload) else { return Chain::Broken };
+                bits.leave_out(padding);
+                if header.is_whole_block() && content.len() <= H2_SEARCH_BLOCK_BYTES_MAX {
+                    if !is_block(content) {
+                        return Chain::Broken;
+                    }
+                    bits.add_block(content);
                 }
-                bits.add_block(block);
             }
             if bits.add(head, &header, self.payload_max) {
                 return Chain::Confirmed;
@@ -252,8 +253,8 @@ impl Held {
 struct Bits<'a> {
     counts: &'a [u32],
     total: u32,
-    /// Bytes of the heads themselves, which don't count as bytes around.
-    own: [u8; 256],
+    /// Bytes of the heads themselves and of padding, which don't count as bytes around.
+    own: [u32; 256],
     heads: u32,
     bits: u32,
     enough: u32,
@@ -302,6 +303,13 @@ impl<'a> Bits<'a> {
         self.heads >= 2 && self.bits >= self.enough || self.heads >= H2_SEARCH_HEADS
     }
 
+    /// Padding of a frame: how often it is zero says nothing of other bytes.
+    fn leave_out(&mut self, padding: &[u8]) {
+        let [zeros, ..] = &mut self.own;
+        *zeros += padding.len() as u32;
+        self.total = self.total.saturating_sub(padding.len() as u32);
+    }
+
     /// Adds a header block. Hardly a byte of one is small, and among small numbers hardly one is not.
     fn add_block(&mut self, block: &[u8]) {
         const SMALL: usize = 0x20;
@@ -318,7 +326,7 @@ impl<'a> Bits<'a> {
     fn expect(&mut self, bytes: impl IntoIterator<Item = u8>) {
         let like = |byte: u8| {
             let at = usize::from(byte);
-            let own = self.own.get(at).map_or(0, |own| u32::from(*own));
+            let own = self.own.get(at).copied().unwrap_or(0);
             self.counts.get(at).map_or(0, |count| count.saturating_sub(own))
         };
         let (mut values, mut seen) = (0, 0);

@@ -164,6 +164,22 @@ fn behind_any_other_hole_it_begins_anew_at_a_frame_that_another_one_follows() {
 }
 
 #[test]
+fn padding_does_not_hide_frames() {
+    let block = [&[0x88][..], &[0x40, 6], b"x-call", &[2], b"17", &[0xc1, 0xc0]].concat();
+    let padded = [&[180][..], &block, &[0; 180]].concat();
+    let head = frame(kind::HEADERS, flag::END_HEADERS | flag::PADDED, 35, &padded);
+    let body = frame(kind::DATA, flag::END_STREAM, 43, b"{\"ok\":1}");
+    let island = [&head[..], &body].concat();
+    let heard = hear(Side::begun(), &[Err(17), Ok(&island), Err(17)]);
+    assert_eq!(heard.0[1], "35 fields [6, 0, 0] None None Some(14) false [] at 17", "{heard:?}");
+    // what is behind a block is padding only if it is zero
+    let mut other = island.clone();
+    other[head.len() - 1] = 7;
+    let heard = hear(Side::begun(), &[Err(17), Ok(&other), Err(17)]);
+    assert!(!heard.0.iter().any(|text| text.contains("fields")), "{heard:?}");
+}
+
+#[test]
 fn a_block_with_a_hole_gives_its_beginning_and_its_stream_still_ends() {
     let block = [GET, &[0x40, 1, b'a', 3], b"xyz"].concat();
     let head = frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, &block);
