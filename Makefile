@@ -3,11 +3,14 @@
 # Build output lies outside the checkout, so that a fresh checkout builds quickly.
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/eaves/target
 
+# So many random captures are tried by `make soak`; `make test` takes 50.
+SOAK_SEEDS ?= 1000
+
 # Each fuzz target runs this long.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := capture_file wire flow h1 tls hpack h2 grpc websocket
 
-.PHONY: help build demo test bench fuzz fixtures
+.PHONY: help build demo test soak bench fuzz fixtures
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -27,6 +30,10 @@ test: ## everything: set-up, format, lints, tests
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked
 	cargo test --locked --benches
+
+soak: build ## HTTP/2 under random loss: SOAK_SEEDS (1000) captures against what can be known of their calls
+	SOAK_SEEDS=$(SOAK_SEEDS) cargo test --locked --test soak
+	@tests/soak.sh "$(CARGO_TARGET_DIR)/release/eaves" $(SOAK_SEEDS)
 
 bench: ## benchmarks of the stages (BENCHMARKS.md says how the whole is measured)
 	@tests/setup.sh build
