@@ -8,7 +8,7 @@ SOAK_SEEDS ?= 1000
 
 # Each fuzz target runs this long.
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := capture_file wire flow h1 tls hpack h2 grpc websocket
+FUZZ_TARGETS := capture_file wire flow h1 tls hpack h2 grpc websocket quic
 
 .PHONY: help build demo test soak bench fuzz fixtures
 .DEFAULT_GOAL := help

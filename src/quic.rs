@@ -4,6 +4,7 @@
 //! open them: the client's first message names the server and the protocols, the server's the suite. What follows is
 //! encrypted with secrets and is counted. Other packets with a long header only show that a flow is QUIC.
 
+mod arbitrary;
 mod crypto;
 mod flows;
 mod packet;
@@ -16,6 +17,7 @@ use crate::wire::Direction;
 use crypto::Keys;
 use packet::{Kind, Long, Version};
 
+pub use arbitrary::read_arbitrary;
 pub use flows::{Counters, Flows};
 
 /// What the datagrams of one connection show.

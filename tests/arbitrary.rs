@@ -92,3 +92,10 @@ fn websocket() {
         let _ = eaves::http::websocket::read_arbitrary(bytes);
     });
 }
+
+#[test]
+fn quic() {
+    each_input("quic", |bytes| {
+        let _ = eaves::quic::read_arbitrary(bytes);
+    });
+}
