@@ -1,13 +1,18 @@
 //! Real clients and servers of many makes, met in a network namespace of the test's own: every record of Eaves is held
 //! against what the client itself says that it saw, with the version and the suite of TLS that were agreed on.
 //!
-//! One tcpdump records all; each combination has a port of its own, and its replay is filtered by it.
+//! One tcpdump records all; each combination has a port of its own, and its replay is filtered by it. With a part of a
+//! name in `PEERS_ONLY`, those alone are played whose name has it; where something is wrong, the capture stays.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod harness;
 
 #[path = "peers/curl.rs"]
 mod curl;
+#[path = "peers/foreign.rs"]
+mod foreign;
+#[path = "peers/hyper.rs"]
+mod hyper_peer;
 #[path = "peers/lab.rs"]
 mod lab;
 #[path = "peers/nghttp2.rs"]
@@ -34,12 +39,18 @@ use saw::{Case, Saw};
 const AT_ONCE: usize = 3;
 
 /// All of them, by client and server.
-fn cases(lab: &Lab) -> Vec<Case> {
-    let _ = lab;
-    [nginx::cases(), openssl::cases(), nghttp2::cases(), tunnel::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+fn cases() -> Vec<Case> {
+    [
+        nginx::cases(),
+        openssl::cases(),
+        nghttp2::cases(),
+        tunnel::cases(),
+        hyper_peer::cases(),
+        foreign::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 #[test]
@@ -55,7 +66,7 @@ fn play_all() {
     let lab = Lab::new();
     let only = std::env::var("PEERS_ONLY").unwrap_or_default();
     let (mut ready, mut skipped) = (Vec::new(), Vec::new());
-    for case in cases(&lab).into_iter().filter(|case| case.name.contains(&only)) {
+    for case in cases().into_iter().filter(|case| case.name.contains(&only)) {
         match case.lacks {
             None => ready.push(case),
             Some(lack) => skipped.push((case.name, lack)),

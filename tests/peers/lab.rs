@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -40,11 +40,12 @@ pub(crate) fn enter(test: &str) -> Entered {
         return Entered::Inside;
     }
     let own = ["--net", "--pid", "--fork", "--kill-child"];
-    let as_root = [&["--user", "--map-root-user"], &own[..]].concat();
+    // Whoever is not root has the privilege in a user namespace, and stays who he is: tcpdump as root changes its user.
+    let as_user = [&["--user", "--map-current-user", "--keep-caps"], &own[..]].concat();
     let works = |options: &[&str]| Command::new("unshare").args(options).arg("true").output();
     let (options, output) = match works(&own) {
         Ok(output) if output.status.success() => (own.to_vec(), Ok(output)),
-        _ => (as_root.clone(), works(&as_root)),
+        _ => (as_user.clone(), works(&as_user)),
     };
     let reason = match output {
         Ok(output) if output.status.success() => None,
@@ -160,12 +161,14 @@ impl Lab {
         let file = File::create(&log).expect("the scratch folder can be written");
         command.stdin(Stdio::null()).stdout(file.try_clone().expect("a file")).stderr(file);
         let mut running = Running(command.spawn().expect("a server starts"));
-        let begun = Instant::now();
+        let pause = Duration::from_millis(10);
+        let mut waited = Duration::ZERO;
         while !is_listening(port) {
             let ended = running.0.try_wait().expect("a child can be asked");
             let said = || fs::read_to_string(&log).unwrap_or_default();
-            assert!(ended.is_none() && begun.elapsed() < PATIENCE, "{command:?}: {}", said());
-            std::thread::sleep(Duration::from_millis(10));
+            assert!(ended.is_none() && waited < PATIENCE, "{command:?}: {}", said());
+            std::thread::sleep(pause);
+            waited += pause;
         }
         running
     }

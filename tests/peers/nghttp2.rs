@@ -23,7 +23,7 @@ pub(crate) fn nghttpd(lab: &Lab, port: u16, secured: bool, options: &[&str]) -> 
 }
 
 /// nghttpx on a port, and nghttpd behind it.
-fn nghttpx(lab: &Lab, port: u16, secured: bool, options: &[&str]) -> [Running; 2] {
+pub(crate) fn nghttpx(lab: &Lab, port: u16, secured: bool, options: &[&str]) -> [Running; 2] {
     let behind = lab.port();
     let server = nghttpd(lab, behind, false, &[]);
     let mut command = Command::new("nghttpx");

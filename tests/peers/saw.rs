@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::slice::from_ref;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Outcome, unbalanced};
 use crate::lab::Lab;
@@ -137,4 +138,48 @@ fn tells(seen: Option<&Value>, truth: &Value) -> bool {
         }
         (Some(seen), truth) => seen == truth,
     }
+}
+
+#[test]
+fn the_comparison_finds_what_is_wrong() {
+    let tls = json!({ "version": "1.3", "cipher": "TLS_AES_128_GCM_SHA256" });
+    let call = json!({
+        "call": "1", "protocol": "h2", "status": 200, "tls": tls, "request": { "body_bytes": 0 },
+        "response": { "body_bytes": 7 },
+    });
+    let saw = Saw { port: 1, secrets: Secrets::None, calls: vec![call] };
+    let record = json!({
+        "protocol": "h2", "status": 200, "tls": tls, "quality": "complete",
+        "request": { "headers": [["x-call", "1"]], "body_bytes": null }, "response": { "body_bytes": 7 },
+    });
+    let equation = json!({ "holds": true, "left": 1, "right": 1 });
+    let outcome = |records: &[Value]| {
+        let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
+        let sensor = json!({ "equations": [equation, equation, equation] }).to_string();
+        let files = [("calls", lines), ("connections", String::new()), ("sensor", sensor)];
+        let files = files.map(|(name, text)| (name.to_owned(), text.into_bytes()));
+        Outcome { code: 0, stderr: String::new(), files: files.into() }
+    };
+    assert_eq!(saw.faults(&outcome(from_ref(&record))), Vec::<String>::new());
+    assert_eq!(saw.faults(&outcome(&[])).len(), 1, "missing");
+    assert_eq!(saw.faults(&outcome(&[record.clone(), record.clone()])).len(), 1, "told twice");
+    let wrong = [
+        ("/protocol", json!("http/1.1")),
+        ("/status", json!(404)),
+        ("/tls/cipher", json!("TLS_AES_256_GCM_SHA384")),
+        ("/tls/version", Value::Null),
+        ("/request/body_bytes", json!(1)),
+        ("/response/body_bytes", json!(8)),
+        ("/quality", json!("partial")),
+    ];
+    for (place, value) in wrong {
+        let mut other = record.clone();
+        *other.pointer_mut(place).expect("a member") = value;
+        assert_eq!(saw.faults(&outcome(&[other])).len(), 1, "{place}");
+    }
+    let mut other = record.clone();
+    other["anomalies"] = json!(["invalid_frame"]);
+    assert_eq!(saw.faults(&outcome(&[other])).len(), 1, "anomalies");
+    let failed = Outcome { code: 1, ..outcome(&[record]) };
+    assert_eq!(saw.faults(&failed).len(), 1, "exit code");
 }
