@@ -172,6 +172,12 @@ fn client_renegotiates(pair: &mut Pair) {
     pair.client.until("RENEGOTIATING\n");
 }
 
+/// The client, which tells its states, goes on with the session that it has, and so finishes last.
+fn server_renegotiates(pair: &mut Pair) {
+    pair.server.say("r\n");
+    pair.client.until("TLS write finished\n");
+}
+
 /// Early data to nginx: what the client sends with its greeting, in a session that it knows.
 fn early(lab: &Lab) -> Saw {
     let port = lab.port();
@@ -225,6 +231,7 @@ pub(crate) fn cases() -> Vec<Case> {
         steps("short-records", "1.3", SPLIT, &[|_| (), |_| ()]),
         steps("short-records", "1.2", SPLIT, &[|_| (), |_| ()]),
         steps("renegotiation", "1.2", CHATTY, &[client_renegotiates, client_renegotiates]),
+        steps("renegotiation-by-server", "1.2", [&["-state"], &[]], &[server_renegotiates]),
         Case::new("openssl-nginx-early-tls1.3", early),
     ]
 }
