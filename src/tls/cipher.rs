@@ -32,7 +32,7 @@ pub(super) enum Opener {
 /// A key of an AEAD suite.
 pub(super) struct Aead {
     key: Key,
-    iv: [u8; 12],
+    iv: Zeroizing<[u8; 12]>,
     nonce: NonceKind,
     version: Version,
 }
@@ -64,9 +64,9 @@ impl Opener {
     pub(super) fn of_traffic_secret(suite: Suite, secret: &Secret) -> Option<Self> {
         let mut key = Zeroizing::new([0; 32]);
         let key = key.get_mut(..suite.bulk.key_bytes())?;
-        let mut iv = [0; 12];
+        let mut iv = Zeroizing::new([0; 12]);
         expand_label(suite.hash, secret.bytes(), b"key", key);
-        expand_label(suite.hash, secret.bytes(), b"iv", &mut iv);
+        expand_label(suite.hash, secret.bytes(), b"iv", &mut *iv);
         Aead::opener(suite.bulk, key, iv, NonceKind::Sequence, Version::Tls13)
     }
 
@@ -97,7 +97,7 @@ impl Opener {
             }
             Bulk::Null { mac: hash } => Some(Self::Cbc(Box::new(Cbc::new(None, hash, mac, iv, agreed)?))),
             _ => {
-                let mut nonce = [0; 12];
+                let mut nonce = Zeroizing::new([0; 12]);
                 nonce.get_mut(..iv.len())?.copy_from_slice(iv);
                 let kind = if iv.len() == 12 { NonceKind::Sequence } else { NonceKind::Explicit };
                 Aead::opener(bulk, key, nonce, kind, version)
@@ -161,7 +161,13 @@ pub(super) struct Agreed {
 }
 
 impl Aead {
-    fn opener(bulk: Bulk, key: &[u8], iv: [u8; 12], nonce: NonceKind, version: Version) -> Option<Opener> {
+    fn opener(
+        bulk: Bulk,
+        key: &[u8],
+        iv: Zeroizing<[u8; 12]>,
+        nonce: NonceKind,
+        version: Version,
+    ) -> Option<Opener> {
         let fast = |algorithm| Some(Key::Fast(LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?)));
         let key = match bulk {
             Bulk::Aes128Gcm => fast(&AES_128_GCM)?,
@@ -213,7 +219,7 @@ impl Aead {
     }
 
     fn nonce(&self, sequence: u64, explicit: &[u8]) -> [u8; 12] {
-        let mut nonce = self.iv;
+        let mut nonce = *self.iv;
         let [_, _, _, _, tail @ ..] = &mut nonce;
         match self.nonce {
             NonceKind::Explicit => tail.iter_mut().zip(explicit).for_each(|(to, from)| *to = *from),

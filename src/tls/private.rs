@@ -38,7 +38,9 @@ pub(super) struct PrivateKey(Pkcs1PrivateDecryptingKey);
 impl PrivateKey {
     /// The first key in a PEM file (PKCS #8 or PKCS #1).
     pub(super) fn from_pem(pem: &[u8]) -> Result<Self, KeyFault> {
-        let pkcs8 = match PrivateKeyDer::from_pem_slice(pem).map_err(|_| KeyFault::NoPem)? {
+        // the library that reads it leaves it in memory
+        let key = Zeroizing::new(PrivateKeyDer::from_pem_slice(pem).map_err(|_| KeyFault::NoPem)?);
+        let pkcs8 = match &*key {
             PrivateKeyDer::Pkcs8(key) => Zeroizing::new(key.secret_pkcs8_der().to_vec()),
             PrivateKeyDer::Pkcs1(key) => in_pkcs8(key.secret_pkcs1_der()),
             _ => return Err(KeyFault::NoRsa),
@@ -67,7 +69,9 @@ fn value(tag: u8, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     // DER asks for the shortest form of a length (X.690 §10.1); keys have more than 255 bytes
     let [.., high, low] = length.to_be_bytes();
-    let mut out = Zeroizing::new(vec![tag, 0x82, high, low]);
+    // room for all of it: a vector that grows leaves its bytes behind
+    let mut out = Zeroizing::new(Vec::with_capacity(4 + length));
+    out.extend_from_slice(&[tag, 0x82, high, low]);
     for part in parts {
         out.extend_from_slice(part);
     }
