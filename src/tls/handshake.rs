@@ -44,16 +44,38 @@ impl Joiner {
         let skipped = self.skipping.min(bytes.len());
         self.skipping -= skipped;
         let bytes = bytes.get(skipped..).unwrap_or_default();
+        if self.pending.is_empty() {
+            let rest = self.take_whole(bytes, &mut deliver);
+            self.keep(bytes.get(bytes.len() - rest..).unwrap_or_default());
+            return;
+        }
+        self.keep(bytes);
         let mut pending = std::mem::take(&mut self.pending);
-        let mut rest = if pending.is_empty() {
-            bytes
-        } else {
-            pending.extend_from_slice(bytes);
-            &pending
-        };
+        match self.take_whole(&pending, &mut deliver) {
+            // an idle connection keeps no buffer
+            0 => {}
+            rest => {
+                pending.drain(..pending.len() - rest);
+                self.pending = pending;
+            }
+        }
+    }
+
+    /// Adds to what is pending. A message that spans records is put together where it lies, at once.
+    fn keep(&mut self, bytes: &[u8]) {
+        let begins = if self.pending.is_empty() { bytes } else { &self.pending };
+        // what is longer was passed over, or its head is not whole yet
+        let length = message_bytes(begins).filter(|length| *length <= HANDSHAKE_BYTES_MAX);
+        let room = length.unwrap_or_default().max(self.pending.len() + bytes.len());
+        self.pending.reserve_exact(room - self.pending.len());
+        self.pending.extend_from_slice(bytes);
+    }
+
+    /// Delivers the whole messages that these bytes begin with; how many bytes are left.
+    fn take_whole(&mut self, mut rest: &[u8], deliver: &mut impl FnMut(Message<'_>)) -> usize {
         while let Some(head) = rest.first_chunk::<HEAD_BYTES>() {
-            let [kind, a, b, c] = *head;
-            let length = HEAD_BYTES + u32::from_be_bytes([0, a, b, c]) as usize;
+            let [kind, ..] = *head;
+            let length = message_bytes(rest).unwrap_or_default();
             if length > HANDSHAKE_BYTES_MAX {
                 self.skipping = length.saturating_sub(rest.len());
                 rest = rest.get(length..).unwrap_or_default();
@@ -63,8 +85,14 @@ impl Joiner {
             deliver(Message { kind, body: message.get(HEAD_BYTES..).unwrap_or_default(), bytes: message });
             rest = rest.get(length..).unwrap_or_default();
         }
-        self.pending = rest.to_vec();
+        rest.len()
     }
+}
+
+/// Length of the message that these bytes begin with.
+fn message_bytes(bytes: &[u8]) -> Option<usize> {
+    let [_, a, b, c] = *bytes.first_chunk::<HEAD_BYTES>()?;
+    Some(HEAD_BYTES + u32::from_be_bytes([0, a, b, c]) as usize)
 }
 
 /// The ticket of a NewSessionTicket of TLS 1.2 and before (RFC 5077 §3.3).
@@ -169,6 +197,21 @@ mod tests {
             assert_eq!(read(&[&all[..cut], &all[cut..]]), whole, "cut at {cut}");
         }
         assert_eq!(read(&all.chunks(1).collect::<Vec<_>>()), whole);
+    }
+
+    #[test]
+    fn a_message_in_many_pieces_is_not_copied_again_for_each() {
+        let (mut joiner, mut seen) = (Joiner::default(), Vec::new());
+        let bytes = [&[11, 0, 0xf0, 0][..], &[7; 0xf000], &[14, 0, 0]].concat();
+        let (first, rest) = bytes.split_at(4);
+        joiner.push(first, |_| {});
+        let place = joiner.pending.as_ptr();
+        for piece in rest.chunks(16) {
+            joiner.push(piece, |message| seen.push(message.bytes.len()));
+            assert!(joiner.pending.as_ptr() == place || !seen.is_empty());
+            assert!(joiner.memory() <= 4 + 0xf000 + 16);
+        }
+        assert_eq!((&*seen, &*joiner.pending), (&[0xf004][..], &[14, 0, 0][..]));
     }
 
     #[test]
