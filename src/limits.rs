@@ -192,7 +192,8 @@ pub const TRANSCRIPT_BYTES_MAX: usize = 64 << 10;
 pub const TLS_NAME_BYTES_MAX: usize = 255;
 /// Names of one certificate that are told; those of content networks have a hundred.
 pub const CERTIFICATE_NAMES_MAX: usize = 16;
-/// Connections of which secrets are known, some 350 bytes each. What is beyond is left out and counted.
+/// Connections of which secrets are known, some 400 bytes each, and sessions that can be resumed, some 150 bytes each. The
+/// oldest make room for new ones, and are counted.
 pub const KEYS_MAX: usize = 1 << 20;
 /// The longest line of a key log: label, client random and the longest secret have 203 bytes.
 pub const KEYLOG_LINE_BYTES_MAX: usize = 1024;
@@ -240,7 +241,8 @@ pub const SEQUENCE_TRIES_MAX: u64 = 1024;
 pub const TRIED_BYTES_MAX: u64 = 64 << 20;
 /// What an attempt costs beside the bytes that it opens: as much as these would.
 pub const TRY_BYTES: u64 = 256;
-/// Tickets of one connection whose session is learned. Servers send two or so.
+/// Names of one session, tickets and its id, that wait until its secret is known. Servers send two or so; the oldest make
+/// room, and are counted.
 pub const SESSION_NAMES_MAX: usize = 16;
 /// Records in a row that do not open, before a connection is given up.
 pub const BAD_RECORDS_MAX: u32 = 16;

@@ -15,6 +15,7 @@ mod hold;
 mod inflate;
 mod keylog;
 mod keys;
+mod newest;
 mod opening;
 mod plain;
 mod private;
@@ -43,7 +44,7 @@ use schedule::Secret;
 pub use arbitrary::read_arbitrary;
 pub use hold::Hold;
 pub use keylog::Broken;
-pub use keys::{KeyLine, Keys, SessionName, Taken};
+pub use keys::{Counters, KeyLine, Keys, SessionName, Taken};
 pub use private::KeyFault;
 pub use session::{Alpn, Hello, Reason, Session, Version};
 
@@ -60,6 +61,8 @@ pub struct Bench {
     pub late: bool,
     /// Sessions that connections made known since this was last emptied: for others that resume them.
     pub learned: Keys,
+    /// Names of sessions that made room for newer ones before their secret was known.
+    pub session_names_evicted: u64,
     /// Where records are opened.
     scratch: Vec<u8>,
 }
@@ -68,14 +71,16 @@ impl Bench {
     /// The bench for one connection, so that another one inside it finds one too.
     #[must_use]
     pub fn lend(&mut self) -> Self {
-        let Self { keys, hold, late, learned, scratch } = self;
-        let (learned, scratch) = (std::mem::take(learned), std::mem::take(scratch));
-        Self { keys: keys.clone(), hold: hold.clone(), late: *late, learned, scratch }
+        let lent =
+            Self { keys: self.keys.clone(), hold: self.hold.clone(), late: self.late, ..Self::default() };
+        let (learned, scratch) = (std::mem::take(&mut self.learned), std::mem::take(&mut self.scratch));
+        Self { learned, scratch, ..lent }
     }
 
     /// Takes it back.
     pub fn take_back(&mut self, lent: Self) {
         self.scratch = lent.scratch;
+        self.session_names_evicted += lent.session_names_evicted;
         if self.learned.is_empty() {
             self.learned = lent.learned;
         } else {
@@ -104,7 +109,7 @@ pub struct Tls {
     session: Session,
     early: Early,
     /// Names of the session, for others that resume it, until its secret is known.
-    names: Vec<SessionName>,
+    names: VecDeque<SessionName>,
     /// Sessions that the client asked to resume.
     resumed: Vec<SessionName>,
     /// The handshake was a full one: nothing is resumed.
@@ -180,7 +185,7 @@ impl Tls {
             chosen: None,
             session: Session::default(),
             early: Early::None,
-            names: Vec::new(),
+            names: VecDeque::new(),
             resumed: Vec::new(),
             full: false,
             master: None,

@@ -251,6 +251,8 @@ struct Office {
     given_up: BTreeMap<&'static str, GivenUp>,
     undecrypted: BTreeMap<Undecrypted, GivenUp>,
     secrets: Secrets,
+    /// Of connections that had more names than are kept until their secret is known.
+    session_names_evicted: u64,
     waiting: Waiting,
     /// Hash of the flow of the segment in hand.
     hash: u64,
@@ -279,6 +281,7 @@ impl Worker {
                 given_up: BTreeMap::new(),
                 undecrypted: BTreeMap::new(),
                 secrets: Secrets::default(),
+                session_names_evicted: 0,
                 waiting: Waiting::default(),
                 hash: 0,
                 #[cfg(test)]
@@ -432,6 +435,7 @@ impl Office {
         let mut desk = self.desk.take().unwrap_or_else(|| desk(&self.duties, &self.secrets));
         let done = work(self, &mut desk);
         self.counters.calls_opened += desk.take_opened();
+        self.session_names_evicted += std::mem::take(&mut desk.tls.session_names_evicted);
         self.desk = Some(desk);
         done
     }

@@ -60,7 +60,7 @@ fn assert_decrypted(outcome: &Outcome, what: &str) {
 }
 
 fn count(outcome: &Outcome, name: &str) -> u64 {
-    outcome.sensor()["counters"]["secrets"][name].as_u64().unwrap_or_else(|| panic!("no {name}"))
+    outcome.sensor()["counters"]["keylogs"][name].as_u64().unwrap_or_else(|| panic!("no {name}"))
 }
 
 /// A frame of ARP at that time, in microseconds.

@@ -93,8 +93,8 @@ pub(super) fn run(config: &CaptureConfig) -> Result<ExitCode, Failure> {
     let threads: Vec<_> = threads.into_iter().map(JoinHandle::join).collect();
     // the listeners have set the sign to stop
     if let Some(keylogs) = keylogs {
-        books.secrets = keylogs.end()?;
-        if books.secrets.is_none() {
+        books.keylogs = keylogs.end()?;
+        if books.keylogs.is_none() {
             books.problem(
                 "the key logs can't be read to their end: their file system does not answer".to_owned(),
             );
@@ -182,7 +182,7 @@ impl Reporter {
         self.secrets = self.counts.iter().flat_map(Receiver::try_iter).last().or(self.secrets);
         if self.latest.iter().all(Option::is_some) {
             let mut books = Books::new(self.seed, self.key_id.clone());
-            books.secrets = self.secrets;
+            books.keylogs = self.secrets;
             books.read_live(&self.config.interface, self.latest.iter_mut().filter_map(Option::take));
             books.tell(publisher, &self.config.shared);
         }

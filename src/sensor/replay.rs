@@ -56,7 +56,7 @@ pub(super) fn run(config: &ReplayConfig) -> Result<ExitCode, Failure> {
     books.analysis = merge.join().map_err(|_| Failure::Thread)?;
     let publisher = publisher.join().map_err(|_| Failure::Thread)?;
     progress.finish();
-    books.secrets = reader.decrypts.then_some(reader.ledger.counters);
+    books.keylogs = reader.decrypts.then_some(reader.ledger.counters);
     books.read_files(config, &files, reader.summary(&files));
     // an output that can't be written ends the run too, and says so itself
     if !to_the_end && publisher.failure.is_none() {

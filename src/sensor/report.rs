@@ -16,7 +16,7 @@ use crate::config::{Config, ReplayConfig};
 use crate::publish::{Kind, SinkError};
 use crate::time::Timestamp;
 use crate::worker::{self, Worker};
-use crate::{flow, quic, wire};
+use crate::{flow, quic, tls, wire};
 
 mod overview;
 
@@ -25,6 +25,7 @@ pub(super) struct WorkerBooks {
     calls: worker::Counters,
     flow: flow::Counters,
     datagrams: quic::Counters,
+    secrets: tls::Counters,
     /// Bytes that wait for their turn.
     held: u64,
     /// Calls that are open.
@@ -42,6 +43,7 @@ impl WorkerBooks {
             calls: *calls,
             flow: *flow,
             datagrams: *worker.datagrams(),
+            secrets: worker.secrets_counters(),
             held: worker.held_bytes(),
             open: worker.open_calls(),
             given_up: worker.given_up().clone(),
@@ -104,13 +106,14 @@ pub(super) struct Books {
     pub(super) key_id: String,
     pub(super) analysis: Option<crate::analysis::Counters>,
     /// What key logs gave, where there may be any.
-    pub(super) secrets: Option<secrets::counters::Counters>,
+    pub(super) keylogs: Option<secrets::counters::Counters>,
     inputs: Vec<String>,
     read: Read,
     capture: Map<String, Value>,
     calls: worker::Counters,
     flow: flow::Counters,
     datagrams: quic::Counters,
+    secrets: tls::Counters,
     held: u64,
     /// Calls that are open.
     open: u64,
@@ -135,13 +138,14 @@ impl Books {
             seed,
             key_id,
             analysis: None,
-            secrets: None,
+            keylogs: None,
             inputs: Vec::new(),
             read: Read::default(),
             capture: Map::new(),
             calls: worker::Counters::default(),
             flow: flow::Counters::default(),
             datagrams: quic::Counters::default(),
+            secrets: tls::Counters::default(),
             held: 0,
             open: 0,
             given_up: BTreeMap::new(),
@@ -159,6 +163,7 @@ impl Books {
         self.calls.add(&books.calls);
         self.flow.add(&books.flow);
         self.datagrams.add(&books.datagrams);
+        self.secrets.add_worker(&books.secrets);
         self.held += books.held;
         self.open += books.open;
         self.reached_budget |= books.reached_budget;
@@ -369,14 +374,13 @@ impl Books {
 
     fn record_equations(&self, publisher: &Publisher) -> Vec<Equation> {
         let mut all = Vec::new();
-        all.extend(self.secrets.filter(|counters| counters.keylog_lines > 0).map(|counters| Equation {
+        all.extend(self.keylogs.filter(|counters| counters.keylog_lines > 0).map(|counters| Equation {
             name: "lines of key logs".to_owned(),
             left: counters.keylog_lines,
             right: vec![
                 ("secrets".to_owned(), counters.keylog_secrets),
                 ("without use".to_owned(), counters.keylog_lines_without_use),
                 ("broken".to_owned(), counters.keylog_lines_broken),
-                ("beyond the room".to_owned(), counters.keylog_secrets_left_out),
             ],
         }));
         for (sink, tally) in publisher.tallies() {
@@ -404,9 +408,10 @@ impl Books {
         counters.insert("wire".to_owned(), counted(|visit| self.read.wire.each(visit)));
         counters.insert("flow".to_owned(), counted(|visit| self.flow.each(visit)));
         counters.insert("datagrams".to_owned(), counted(|visit| self.datagrams.each(visit)));
-        if let Some(secrets) = &self.secrets {
-            counters.insert("secrets".to_owned(), counted(|visit| secrets.each(visit)));
+        if let Some(keylogs) = &self.keylogs {
+            counters.insert("keylogs".to_owned(), counted(|visit| keylogs.each(visit)));
         }
+        counters.insert("secrets".to_owned(), counted(|visit| self.secrets.each(visit)));
         counters.insert("calls".to_owned(), counted(|visit| self.calls.each(visit)));
         if let Some(analysis) = &self.analysis {
             counters.insert("analysis".to_owned(), counted(|visit| analysis.each(visit)));

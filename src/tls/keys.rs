@@ -1,23 +1,45 @@
 //! The secrets that were given: by client random, and the private keys of servers.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::keylog::{self, Broken, Entry, LABELS, LABELS_ALL, Label};
+use super::newest::Newest;
 use super::private::{KeyFault, PrivateKey};
 use super::schedule::Secret;
-use crate::limits::{KEYLOG_LINE_BYTES_MAX, KEYS_MAX};
+use crate::counters;
+use crate::limits::KEYLOG_LINE_BYTES_MAX;
 
 /// All secrets that were given so far.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
-    by_random: HashMap<[u8; 32], Box<Secrets>>,
+    by_random: Newest<Secrets>,
     private: Vec<Arc<PrivateKey>>,
     /// Master secrets by what names the session they belong to.
-    sessions: HashMap<SessionName, Secret>,
+    sessions: Newest<Secret>,
+}
+
+counters! {
+    /// What was known of secrets and is not any more.
+    pub struct Counters {
+        /// Connections whose secrets made room for newer ones.
+        secrets_evicted,
+        /// Sessions whose secrets made room for newer ones.
+        sessions_evicted,
+        /// Names of sessions that made room for newer ones before their secret was known.
+        session_names_evicted,
+    }
+}
+
+impl Counters {
+    /// Adds the counts of another worker. What makes room in one does so in all: they are given the same secrets.
+    pub fn add_worker(&mut self, other: &Self) {
+        self.secrets_evicted = self.secrets_evicted.max(other.secrets_evicted);
+        self.sessions_evicted = self.sessions_evicted.max(other.sessions_evicted);
+        self.session_names_evicted += other.session_names_evicted;
+    }
 }
 
 /// What names a session of TLS 1.2 and before that can be resumed: a hash of its id or of its ticket.
@@ -55,8 +77,6 @@ impl Secrets {
 pub enum KeyLine {
     /// A secret that was taken.
     Secret,
-    /// A secret for which there was no room.
-    LeftOut,
     /// It is a comment, empty, or of a label that is of no use here.
     WithoutUse,
     /// It can't be read.
@@ -68,8 +88,8 @@ pub enum KeyLine {
 pub struct Taken {
     /// Secrets that were taken.
     pub secrets: u64,
-    /// Secrets for which there was no room.
-    pub left_out: u64,
+    /// Connections whose secrets made room for others.
+    pub evicted: u64,
     /// Lines, the broken ones included.
     pub lines: u64,
     /// Lines that can't be read: their numbers, from 1, and why.
@@ -102,12 +122,12 @@ impl Keys {
     /// Takes the lines of a key log. Of several secrets for one purpose the last one counts.
     pub fn take(&mut self, text: &[u8]) -> Taken {
         let mut taken = Taken::default();
+        let before = self.by_random.evicted();
         for line in text.split(|byte| *byte == b'\n') {
             taken.lines += 1;
             match self.take_line(line) {
                 KeyLine::WithoutUse => {}
                 KeyLine::Secret => taken.secrets += 1,
-                KeyLine::LeftOut => taken.left_out += 1,
                 KeyLine::Broken(broken) => {
                     taken.broken_lines += 1;
                     if taken.broken.len() < BROKEN_TOLD_MAX {
@@ -116,6 +136,7 @@ impl Keys {
                 }
             }
         }
+        taken.evicted = self.by_random.evicted() - before;
         taken
     }
 
@@ -127,50 +148,51 @@ impl Keys {
         };
         match read {
             None => KeyLine::WithoutUse,
-            Some(Ok(entry)) => match self.insert(entry) {
-                true => KeyLine::Secret,
-                false => KeyLine::LeftOut,
-            },
+            Some(Ok(entry)) => {
+                self.insert(entry);
+                KeyLine::Secret
+            }
             Some(Err(broken)) => KeyLine::Broken(broken),
         }
     }
 
-    fn insert(&mut self, entry: Entry) -> bool {
+    fn insert(&mut self, entry: Entry) {
         let Entry { label, random, secret } = entry;
-        if self.by_random.len() >= KEYS_MAX && !self.by_random.contains_key(&random) {
-            return false;
-        }
-        let secrets = self.by_random.entry(random).or_default();
-        if let Some(place) = secrets.by_label.get_mut(label as usize) {
+        if let Some(place) = self.by_random.entry(random).by_label.get_mut(label as usize) {
             *place = Some(secret);
         }
-        true
     }
 
     /// Takes over what another key log said.
     pub fn merge(&mut self, other: &Self) {
-        for (random, secrets) in &other.by_random {
+        for (random, secrets) in other.by_random.iter() {
             for (label, secret) in LABELS_ALL.iter().zip(&secrets.by_label) {
                 if let Some(secret) = secret {
                     self.insert(Entry { label: *label, random: *random, secret: secret.clone() });
                 }
             }
         }
-        for (name, master) in &other.sessions {
+        for (name, master) in other.sessions.iter() {
             self.learn(*name, master);
         }
+        self.by_random.add_evicted(other.by_random.evicted());
+        self.sessions.add_evicted(other.sessions.evicted());
+    }
+
+    /// Connections and sessions whose secrets made room for newer ones.
+    #[must_use]
+    pub const fn evicted(&self) -> (u64, u64) {
+        (self.by_random.evicted(), self.sessions.evicted())
     }
 
     /// The client randoms, and the names of sessions, of which something is known.
     pub fn names(&self) -> impl Iterator<Item = &[u8; 32]> {
-        self.by_random.keys().chain(self.sessions.keys())
+        self.by_random.names().chain(self.sessions.names())
     }
 
     /// A session that can be resumed.
     pub(super) fn learn(&mut self, name: SessionName, master: &Secret) {
-        if self.sessions.len() < KEYS_MAX {
-            self.sessions.insert(name, master.clone());
-        }
+        self.sessions.entry(name).clone_from(master);
     }
 
     pub(super) fn of_session(&self, name: &SessionName) -> Option<&Secret> {
@@ -178,7 +200,7 @@ impl Keys {
     }
 
     pub(super) fn of(&self, random: &[u8; 32]) -> Option<&Secrets> {
-        self.by_random.get(random).map(|secrets| &**secrets)
+        self.by_random.get(random)
     }
 }
 
@@ -200,11 +222,34 @@ mod tests {
             "cc".repeat(48),
         );
         let taken = keys.take(text.as_bytes());
-        assert_eq!((taken.secrets, taken.broken_lines, taken.left_out), (3, 1, 0));
+        assert_eq!((taken.secrets, taken.broken_lines, taken.evicted), (3, 1, 0));
         assert_eq!(taken.broken, [(3, Broken::Parts)]);
         assert!(keys.of(&[0x11; 32]).unwrap().get(Label::Master).is_none());
         assert_eq!(keys.of(&[0x22; 32]).unwrap().get(Label::Master), Some(&Secret::new(&[0xcc; 48])));
         assert!(keys.of(&[0x33; 32]).is_none());
         assert!(!format!("{keys:?}").contains("cc"));
+    }
+
+    #[test]
+    fn what_made_room_is_counted_once_for_all_workers() {
+        let mut keys = Keys { by_random: Newest::with_room(2), ..Keys::default() };
+        let line = |number: u8| {
+            format!("CLIENT_RANDOM {} {}\n", format!("{number:02x}").repeat(32), "ab".repeat(48))
+        };
+        let text: String = (1..=5).map(line).collect();
+        assert_eq!(keys.take(text.as_bytes()).evicted, 3);
+        let mut all = Keys::default();
+        all.merge(&keys);
+        assert_eq!(
+            (all.names().map(|name| name[0]).collect::<Vec<_>>(), all.evicted()),
+            (vec![4, 5], (3, 0))
+        );
+        let mut sum = Counters::default();
+        for names in [1, 2] {
+            let of_worker =
+                Counters { secrets_evicted: 3, sessions_evicted: 0, session_names_evicted: names };
+            sum.add_worker(&of_worker);
+        }
+        assert_eq!(sum, Counters { secrets_evicted: 3, sessions_evicted: 0, session_names_evicted: 3 });
     }
 }

@@ -41,8 +41,13 @@ impl Tls {
             handshake::NEW_SESSION_TICKET
                 if !of_client && !self.chosen.as_ref().is_some_and(Chosen::is_13) =>
             {
-                let room = SESSION_NAMES_MAX.saturating_sub(self.names.len());
-                self.names.extend(handshake::ticket(message.body).map(name_of_ticket).into_iter().take(room));
+                if let Some(ticket) = handshake::ticket(message.body) {
+                    if self.names.len() >= SESSION_NAMES_MAX {
+                        self.names.pop_front();
+                        bench.session_names_evicted += 1;
+                    }
+                    self.names.push_back(name_of_ticket(ticket));
+                }
                 self.learn(bench);
             }
             handshake::CERTIFICATE if !of_client && self.session.certificate_names.is_empty() => {

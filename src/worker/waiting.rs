@@ -11,7 +11,7 @@ use crate::flow::{EndReason, Stamp};
 use crate::limits::{TLS_WAIT_NS, TLS_WAITING_MAX};
 use crate::record::Memo;
 use crate::time::Timestamp;
-use crate::tls::Keys;
+use crate::tls::{Counters, Keys};
 use crate::wire::FlowKey;
 
 /// The connections of one worker that wait.
@@ -58,6 +58,15 @@ impl Worker {
     /// Sessions that connections of this worker made known since this was last asked.
     pub fn take_learned(&mut self) -> Keys {
         self.office.desk.as_mut().map(|desk| std::mem::take(&mut desk.tls.learned)).unwrap_or_default()
+    }
+
+    /// What was known of secrets and is not any more.
+    #[must_use]
+    pub fn secrets_counters(&self) -> Counters {
+        let keys = self.office.secrets.keys.as_ref();
+        let (secrets_evicted, sessions_evicted) = keys.map_or((0, 0), |keys| keys.evicted());
+        let session_names_evicted = self.office.session_names_evicted;
+        Counters { secrets_evicted, sessions_evicted, session_names_evicted }
     }
 
     fn take_secrets(&mut self, given: &Given) {

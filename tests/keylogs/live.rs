@@ -110,7 +110,7 @@ impl Sensor {
         let sensor = read("sensor").pop().unwrap();
         assert_eq!(unbalanced(&sensor), Vec::<String>::new(), "{what}");
         assert_eq!(sensor["undecrypted"], serde_json::json!([]), "{what}");
-        let counted = |name: &str| sensor["counters"]["secrets"][name].as_u64().unwrap();
+        let counted = |name: &str| sensor["counters"]["keylogs"][name].as_u64().unwrap();
         assert_eq!(counted("keylog_lines_broken"), u64::from(self.markers.get()), "{what}: {said}");
         assert_eq!(counted("keylog_lines"), keylog().lines().count() as u64 + counted("keylog_lines_broken"));
     }

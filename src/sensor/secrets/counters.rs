@@ -18,8 +18,6 @@ counters! {
         keylog_lines_without_use,
         /// Lines that can't be read.
         keylog_lines_broken,
-        /// Lines with a secret for which there was no room.
-        keylog_secrets_left_out,
         /// Files that are not followed because there are too many: the most at any time.
         keylogs_left_out,
     }

@@ -56,37 +56,40 @@ pub(crate) struct Log {
     name: String,
     lines: Lines,
     broken: u64,
-    left_out: u64,
+    /// Connections whose secrets made room for its own.
+    evicted: u64,
 }
 
 impl Log {
     /// One that is called so where something is wrong with it.
     pub(crate) fn new(name: String) -> Self {
-        Self { name, lines: Lines::default(), broken: 0, left_out: 0 }
+        Self { name, lines: Lines::default(), broken: 0, evicted: 0 }
     }
 
     /// The next bytes of it.
     pub(crate) fn push(&mut self, bytes: &[u8], keys: &mut Keys, ledger: &mut Ledger) {
-        let Self { name, lines, broken, left_out } = self;
-        lines.push(bytes, &mut |number, line| take(number, line, keys, (name, broken, left_out), ledger));
+        let Self { name, lines, broken, evicted } = self;
+        lines.push(bytes, &mut |number, line| take(number, line, keys, (name, broken, evicted), ledger));
     }
 
     /// Nothing more comes of a line that has begun.
     pub(crate) fn end_line(&mut self, keys: &mut Keys, ledger: &mut Ledger) {
-        let Self { name, lines, broken, left_out } = self;
-        lines.end(&mut |number, line| take(number, line, keys, (name, broken, left_out), ledger));
+        let Self { name, lines, broken, evicted } = self;
+        lines.end(&mut |number, line| take(number, line, keys, (name, broken, evicted), ledger));
     }
 
     /// Nothing more comes of it at all, or it begins anew: says what was only counted.
     pub(crate) fn end(&mut self, keys: &mut Keys, ledger: &mut Ledger) {
         self.end_line(keys, ledger);
-        let Self { name, broken, left_out, .. } = self;
+        let Self { name, broken, evicted, .. } = self;
         let more = broken.saturating_sub(KEYLOG_BROKEN_TOLD_MAX);
         if more > 0 {
             ledger.tell(format!("{name}: {more} more lines are none"));
         }
-        if *left_out > 0 {
-            ledger.tell(format!("{name}: {left_out} secrets were left out, there are too many"));
+        if *evicted > 0 {
+            ledger.tell(format!(
+                "{name}: more secrets than are kept: those of {evicted} connections made room"
+            ));
         }
         *self = Self::new(std::mem::take(name));
     }
@@ -96,22 +99,20 @@ fn take(
     number: u64,
     line: Line<'_>,
     keys: &mut Keys,
-    (name, broken, left_out): (&str, &mut u64, &mut u64),
+    (name, broken, evicted): (&str, &mut u64, &mut u64),
     ledger: &mut Ledger,
 ) {
+    let before = keys.evicted().0;
     let taken = match line {
         Line::Whole(line) => keys.take_line(line),
         Line::TooLong => KeyLine::Broken(Broken::TooLong),
     };
+    *evicted += keys.evicted().0 - before;
     let counters = &mut ledger.counters;
     counters.keylog_lines += 1;
     match taken {
         KeyLine::WithoutUse => counters.keylog_lines_without_use += 1,
         KeyLine::Secret => counters.keylog_secrets += 1,
-        KeyLine::LeftOut => {
-            counters.keylog_secrets_left_out += 1;
-            *left_out += 1;
-        }
         KeyLine::Broken(why) => {
             counters.keylog_lines_broken += 1;
             *broken += 1;
