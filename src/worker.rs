@@ -7,6 +7,8 @@
 mod bodies;
 mod books;
 mod datagrams;
+#[cfg(test)]
+mod tests;
 mod undecrypted;
 mod waiting;
 
@@ -340,6 +342,7 @@ impl Worker {
         }
         self.office.hash = packed.hash;
         self.table.push(&mut self.office, packed.hash, stamp, &segment);
+        self.bound_waiting();
     }
 
     /// One segment of a live capture: a flow on which the sensor fails is lost, no more.
@@ -355,6 +358,7 @@ impl Worker {
             self.forget_failed(Failed::InHand);
         }
         self.close_waiting(clock);
+        self.bound_waiting();
         self.close_datagrams(clock);
         if last {
             self.office.deadline(clock);
@@ -373,7 +377,8 @@ impl Worker {
         std::mem::replace(&mut self.office.lines, lines)
     }
 
-    /// Stands for a mistake in the layers above: they fail on chunks of this kind of that port's flow.
+    /// Stands for a mistake in the layers above: they fail on chunks of this kind (`Rewritten`: and
+    /// on secrets) of that port's flow.
     #[cfg(test)]
     pub(crate) fn fail_on(&mut self, port: u16, chunk: Chunk<'static>) {
         self.office.fail_on = Some((port, chunk));
@@ -388,7 +393,7 @@ impl Worker {
     /// Bytes that the flows take, of those that the budget bounds.
     #[cfg(test)]
     pub(crate) fn memory(&self) -> usize {
-        self.table.memory()
+        self.table.memory() + self.office.waiting.memory()
     }
 
     /// Flows in the table.
@@ -418,7 +423,8 @@ impl Worker {
     /// Calls that were opened and have not ended.
     #[must_use]
     pub fn open_calls(&self) -> u64 {
-        self.table.besides().map(|beside| beside.connection.open_calls()).sum()
+        let flows: u64 = self.table.besides().map(|beside| beside.connection.open_calls()).sum();
+        flows + self.office.waiting.open_calls()
     }
 
     /// Counts of calls and of streams.

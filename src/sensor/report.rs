@@ -286,6 +286,10 @@ impl Books {
                 "segments of tunnels or fragments were dropped: their worker had no time for them",
             ),
             (self.lines_dropped, "records were dropped before they were published: the outputs are too slow"),
+            (
+                self.calls.waits_cut_short,
+                "connections of TLS could not wait for their secrets: there was no room (--memory sets it)",
+            ),
             (self.calls.flows_failed, "connections were lost to a fault of the sensor: please report it"),
         ] {
             if count > 0 {
@@ -305,7 +309,7 @@ impl Books {
         let lossy = self.faulty
             || publisher.undelivered
             || !self.problems.is_empty()
-            || self.calls.flows_failed > 0
+            || self.calls.flows_failed + self.calls.waits_cut_short > 0
             || self.lines_dropped + self.segments_dropped > 0
             || self.read.kernel_dropped > 0
             || self.reached_budget;

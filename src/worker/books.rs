@@ -47,6 +47,9 @@ counters! {
         lines_told,
         /// Connections told because they were not turned into calls.
         connections,
+        /// Connections that had ended, or were evicted, and were told before secrets of TLS came for which they could have
+        /// waited: there was no room.
+        waits_cut_short,
         /// Flows that were lost because the sensor failed on them.
         flows_failed,
     }

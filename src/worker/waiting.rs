@@ -1,5 +1,8 @@
 //! TLS connections whose secrets have not come: found by client random when they do, and kept for a while after their end.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -23,12 +26,38 @@ pub(super) struct Waiting {
     by_random: HashMap<[u8; 32], Vec<(Timestamp, FlowKey, u64)>>,
     /// Number of the next one that ends.
     number: u64,
+    /// What those that have ended take.
+    memory: usize,
 }
 
 impl Waiting {
-    /// An ended connection does not wait any more.
-    fn forget(&mut self, names: &[[u8; 32]], place: (Timestamp, FlowKey, u64)) {
-        for name in names {
+    /// What those that have ended take, in bytes.
+    pub(super) const fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// Calls of connections that have ended, which are told when these are.
+    pub(super) fn open_calls(&self) -> u64 {
+        self.ended.values().map(|ended| ended.beside.connection.open_calls()).sum()
+    }
+
+    fn insert(&mut self, place: (Timestamp, FlowKey, u64), mut ended: Ended) {
+        ended.names = ended.beside.connection.wanted();
+        for name in &ended.names {
+            self.by_random.entry(*name).or_default().push(place);
+        }
+        let Beside { connection, memo, .. } = &ended.beside;
+        // a name stands in two lists and in a map
+        let names = ended.names.len() * (3 * size_of::<[u8; 32]>() + 2 * size_of_val(&place));
+        ended.bytes = size_of_val(&place) + size_of::<Ended>() + connection.memory() + memo.memory() + names;
+        self.memory += ended.bytes;
+        self.ended.insert(place, ended);
+    }
+
+    fn take(&mut self, place: (Timestamp, FlowKey, u64)) -> Option<Ended> {
+        let ended = self.ended.remove(&place)?;
+        self.memory -= ended.bytes;
+        for name in &ended.names {
             if let Some(places) = self.by_random.get_mut(name) {
                 places.retain(|other| *other != place);
                 if places.is_empty() {
@@ -36,22 +65,43 @@ impl Waiting {
                 }
             }
         }
+        Some(ended)
+    }
+
+    fn first(&self) -> Option<(Timestamp, FlowKey, u64)> {
+        self.ended.first_key_value().map(|(place, _)| *place)
     }
 }
 
 struct Ended {
     beside: Beside,
     reason: EndReason,
+    /// The names that lead to it.
+    names: Vec<[u8; 32]>,
+    bytes: usize,
 }
 
 /// Where secrets stand among the lines of one frame: behind those of the frame itself.
 const BEHIND_FRAME: u32 = 1 << 31;
 
 impl Worker {
-    /// Secrets come in between the frames: connections that waited for them are read.
+    /// Secrets come in between the frames: connections that waited for them are read. One on which the sensor fails is lost,
+    /// no more.
     pub fn secrets(&mut self, given: &Given) {
-        if catch_unwind(AssertUnwindSafe(|| self.take_secrets(given))).is_err() {
-            self.forget_failed(Failed::InHand);
+        self.take_secrets(given);
+        let mut names: Vec<[u8; 32]> = given.keys.names().copied().collect();
+        names.sort_unstable();
+        for name in names {
+            for (hash, key) in self.office.waiting.open.remove(&name).unwrap_or_default() {
+                if catch_unwind(AssertUnwindSafe(|| self.retry_open(hash, &key))).is_err() {
+                    self.forget_failed(Failed::InHand);
+                }
+            }
+            for place in self.office.waiting.by_random.get(&name).cloned().unwrap_or_default() {
+                if catch_unwind(AssertUnwindSafe(|| self.retry_ended(place, given.clock))).is_err() {
+                    self.forget_failed(Failed::Apart);
+                }
+            }
         }
     }
 
@@ -85,31 +135,47 @@ impl Worker {
             if (office.clock, office.ordinal) == (given.clock, given.ordinal) { office.index } else { 0 };
         (office.clock, office.ordinal) = (given.clock, given.ordinal);
         office.index = index.max(BEHIND_FRAME);
-        let mut randoms: Vec<[u8; 32]> = given.keys.names().copied().collect();
-        randoms.sort_unstable();
-        for random in randoms {
-            for (hash, key) in self.office.waiting.open.remove(&random).unwrap_or_default() {
-                if let Some(beside) = self.table.beside_mut(hash, &key) {
-                    self.office.forget_waiting(&key, beside);
-                    self.office.retry(&key, beside);
-                    self.office.hash = hash;
-                    self.office.note_waiting(&key, beside);
-                }
-            }
-            for place in self.office.waiting.by_random.remove(&random).unwrap_or_default() {
-                let Some(mut ended) = self.office.waiting.ended.remove(&place) else { continue };
-                let (_, key, _) = place;
-                let before = ended.beside.connection.wanted();
-                self.office.retry(&key, &mut ended.beside);
-                let wanted = ended.beside.connection.wanted();
-                if wanted.contains(&random) {
-                    // the other names still lead there
-                    self.office.waiting.by_random.entry(random).or_default().push(place);
-                    self.office.waiting.ended.insert(place, ended);
-                } else {
-                    self.office.waiting.forget(&before, place);
-                    self.office.close(&key, &mut ended.beside, ended.reason, given.clock);
-                }
+    }
+
+    fn retry_open(&mut self, hash: u64, key: &FlowKey) {
+        if let Some(beside) = self.table.beside_mut(hash, key) {
+            self.office.forget_waiting(key, beside);
+            self.office.retry(key, beside);
+            self.office.hash = hash;
+            self.office.note_waiting(key, beside);
+        }
+    }
+
+    fn retry_ended(&mut self, place: (Timestamp, FlowKey, u64), clock: Timestamp) {
+        let Some(mut ended) = self.office.waiting.take(place) else { return };
+        let (_, key, _) = place;
+        self.office.retry(&key, &mut ended.beside);
+        if ended.beside.connection.wanted().is_empty() {
+            self.office.close(&key, &mut ended.beside, ended.reason, clock);
+        } else {
+            // for another secret of its own, or for that of TLS inside it
+            self.office.waiting.insert(place, ended);
+        }
+    }
+
+    /// Connections that have ended and wait give way first, the oldest before the others, where the flows need the memory.
+    #[inline]
+    pub(super) fn bound_waiting(&mut self) {
+        if self.office.waiting.memory > 0
+            && self.office.waiting.memory + self.table.memory() > self.office.duties.memory_max
+        {
+            self.make_room();
+        }
+    }
+
+    #[cold]
+    fn make_room(&mut self) {
+        while self.office.waiting.memory + self.table.memory() > self.office.duties.memory_max
+            && let Some(place) = self.office.waiting.first()
+        {
+            self.office.counters.waits_cut_short += 1;
+            if catch_unwind(AssertUnwindSafe(|| self.office.give_up(place))).is_err() {
+                self.forget_failed(Failed::Apart);
             }
         }
     }
@@ -122,17 +188,13 @@ impl Worker {
     }
 
     fn close_due(&mut self, clock: Timestamp) {
-        while let Some(first) = self.office.waiting.ended.first_entry()
-            && first.key().0 <= clock
+        while let Some(place) = self.office.waiting.first()
+            && place.0 <= clock
         {
-            let (place, mut ended) = first.remove_entry();
-            let (due, key, _) = place;
             if clock != Timestamp::MAX {
-                self.office.deadline(due);
+                self.office.deadline(place.0);
             }
-            let names = ended.beside.connection.wanted();
-            self.office.waiting.forget(&names, place);
-            self.office.finish(&key, &mut ended.beside, ended.reason);
+            self.office.give_up(place);
         }
     }
 }
@@ -160,8 +222,17 @@ impl Office {
     fn retry(&mut self, key: &FlowKey, beside: &mut Beside) {
         let Beside { connection, memo, .. } = beside;
         self.with_desk(|office, desk| {
+            #[cfg(test)]
+            office.fail_if_asked(key, &crate::flow::Chunk::Rewritten);
             connection.retry(key, desk, &mut |mut finished| office.tell_call(key, memo, &mut finished));
         });
+    }
+
+    /// An ended connection waits no longer.
+    fn give_up(&mut self, place: (Timestamp, FlowKey, u64)) {
+        if let Some(mut ended) = self.waiting.take(place) {
+            self.finish(&place.1, &mut ended.beside, ended.reason);
+        }
     }
 
     /// Tells what is left to tell of a connection: first of all what can be read without the secrets that did not come.
@@ -191,11 +262,11 @@ impl Office {
         time: Timestamp,
     ) -> bool {
         self.forget_waiting(key, beside);
-        let wanted = beside.connection.wanted();
-        if wanted.is_empty() {
+        if self.secrets.over || beside.connection.wanted().is_empty() {
             return false;
         }
-        if self.secrets.over || self.waiting.ended.len() >= TLS_WAITING_MAX {
+        if reason == EndReason::Evicted || self.waiting.ended.len() >= TLS_WAITING_MAX {
+            self.counters.waits_cut_short += 1;
             return false;
         }
         let empty = Beside {
@@ -206,10 +277,7 @@ impl Office {
         let beside = std::mem::replace(beside, empty);
         let place = (time.plus(TLS_WAIT_NS), *key, self.waiting.number);
         self.waiting.number += 1;
-        for name in wanted {
-            self.waiting.by_random.entry(name).or_default().push(place);
-        }
-        self.waiting.ended.insert(place, Ended { beside, reason });
+        self.waiting.insert(place, Ended { beside, reason, names: Vec::new(), bytes: 0 });
         true
     }
 }
