@@ -276,10 +276,7 @@ impl Connection {
         reason: EndReason,
         emit: &mut impl FnMut(Finished<'_>),
     ) -> Option<crate::call::Connection> {
-        let session = match &self.stage {
-            Stage::Tls(secured) => Some(secured.tls.session().clone()),
-            _ => self.tls.as_deref().cloned(),
-        };
+        let session = self.session();
         let (protocol, why) = self.conclude(desk, cause_of_end(reason), emit)?;
         self.stage = Stage::GivenUp { protocol, reason: why };
         Some(crate::call::Connection { tls: session, ..self.record(key, protocol, why) })

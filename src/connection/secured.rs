@@ -5,7 +5,7 @@ use crate::call::Causes;
 use crate::exchange::{Desk, Finished};
 use crate::flow::Chunk;
 use crate::limits::TUNNELS_MAX;
-use crate::tls::{Event, Reason, Tls};
+use crate::tls::{Event, Reason, Session, Tls};
 use crate::wire::{Direction, FlowKey};
 
 /// TLS, and the connection inside it.
@@ -66,6 +66,20 @@ impl Connection {
             ..Self::blank(self.id, self.interface, self.first)
         };
         self.stage = Stage::Tls(Box::new(Secured { tls: Tls::new(client, self.opener), inner }));
+    }
+
+    /// What was seen of the TLS that it is told with: of TLS inside TLS the innermost that was reached.
+    pub(super) fn session(&self) -> Option<Session> {
+        match &self.stage {
+            Stage::Tls(secured) if secured.tls.reason().is_none() => match &secured.inner.stage {
+                Stage::Tls(_) => secured.inner.session(),
+                // its hello was not seen, and that of the one around it says nothing of it
+                Stage::GivenUp { protocol: "tls", .. } => None,
+                _ => Some(secured.tls.session().clone()),
+            },
+            Stage::Tls(secured) => Some(secured.tls.session().clone()),
+            _ => self.tls.as_deref().cloned(),
+        }
     }
 
     /// What TLS says to the connection inside it.

@@ -1,5 +1,8 @@
 //! TLS that was not decrypted, counted by what the handshake showed of it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use super::GivenUp;
