@@ -15,6 +15,7 @@ mod hold;
 mod inflate;
 mod keylog;
 mod keys;
+mod master;
 mod newest;
 mod opening;
 mod plain;
@@ -24,8 +25,10 @@ mod record;
 pub(crate) mod schedule;
 mod session;
 mod shake;
+mod side;
 #[cfg(test)]
 mod tests;
+mod transcript;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,12 +37,13 @@ use crate::flow::{Chunk, Gap, GapCause};
 use crate::wire::Direction;
 use cipher::Agreed;
 use cipher::suite::Suite;
-use handshake::{ClientHello, Joiner};
+use handshake::ClientHello;
 use hold::{Held, Journal};
-use plain::Plain;
+use master::Master;
 use protection::Protection;
 use record::{Loss, Reader, Record, Verdict};
-use schedule::Secret;
+use side::{Cover, Side, Turn, Wait};
+use transcript::Transcript;
 
 pub use arbitrary::read_arbitrary;
 pub use hold::Hold;
@@ -104,6 +108,8 @@ pub struct Tls {
     client: Direction,
     opener: Option<Direction>,
     sides: [Side; 2],
+    /// Number of the next direction that waits or gives way.
+    turns: u64,
     hello: Option<ClientHello>,
     chosen: Option<Chosen>,
     session: Session,
@@ -114,39 +120,12 @@ pub struct Tls {
     resumed: Vec<SessionName>,
     /// The handshake was a full one: nothing is resumed.
     full: bool,
-    /// The secret that the client sent encrypted for a key that is known.
-    master: Option<Secret>,
-    /// Handshake messages up to the client's key exchange, where a secret may hang on them.
-    transcript: Vec<u8>,
+    master: Master,
+    /// The handshake, where a secret may hang on it.
+    transcript: Transcript,
     journal: Journal,
     opened: bool,
     failure: Option<Reason>,
-}
-
-/// One direction.
-#[derive(Debug, Default)]
-struct Side {
-    reader: Reader,
-    joiner: Joiner,
-    plain: Plain,
-    protection: Option<Protection>,
-    waits: Option<Wait>,
-    /// It waited, and may go on.
-    resume: bool,
-    /// Something is missing that may have been plaintext.
-    doubt: bool,
-    bad_records: u32,
-    tried_bytes: u64,
-    /// Its beginning need not be in the capture.
-    joined: bool,
-}
-
-/// What a direction waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wait {
-    /// What the server chooses, or whether it takes early data.
-    Server,
-    Secrets,
 }
 
 /// Data that the client sends before it heard anything (RFC 8446 §2.3).
@@ -156,11 +135,15 @@ enum Early {
     Offered,
     Accepted,
     Rejected,
+    /// What the server says of it is missing.
+    Unknown,
 }
 
 /// What the server chose.
 #[derive(Clone, Debug)]
 struct Chosen {
+    /// Random of the ClientHello that it answers.
+    answers: [u8; 32],
     random: [u8; 32],
     agreed: Option<Agreed>,
     suite: Option<Suite>,
@@ -181,6 +164,7 @@ impl Tls {
             client,
             opener,
             sides: [Side::default(), Side::default()],
+            turns: 0,
             hello: None,
             chosen: None,
             session: Session::default(),
@@ -188,8 +172,8 @@ impl Tls {
             names: VecDeque::new(),
             resumed: Vec::new(),
             full: false,
-            master: None,
-            transcript: Vec::new(),
+            master: Master::Unknown,
+            transcript: Transcript::default(),
             journal: Journal::default(),
             opened: false,
             failure: None,
@@ -217,20 +201,16 @@ impl Tls {
     /// Why it was not decrypted, if something of it would have been.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
-        self.failure.or(self.waits().then_some(Reason::NoKey))
+        self.failure.or_else(|| self.waits().then(|| self.no_secret()))
     }
 
     /// Bytes of memory beside the struct itself.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let side = |side: &Side| {
-            let protection = side.protection.as_ref().map_or(0, Protection::memory);
-            side.reader.memory() + side.joiner.memory() + side.plain.memory() + protection
-        };
         let names = (self.names.capacity() + self.resumed.capacity()) * size_of::<SessionName>();
-        self.sides.iter().map(side).sum::<usize>()
+        self.sides.iter().map(Side::memory).sum::<usize>()
             + self.journal.memory()
-            + self.transcript.capacity()
+            + self.transcript.memory()
             + names
     }
 
@@ -247,7 +227,7 @@ impl Tls {
     /// It waits for its secret.
     #[must_use]
     pub fn waits(&self) -> bool {
-        self.failure.is_none() && self.sides.iter().any(|side| side.waits == Some(Wait::Secrets))
+        self.failure.is_none() && self.sides.iter().any(|side| side.waits_for(Wait::Secrets))
     }
 
     /// What the flow says.
@@ -261,7 +241,7 @@ impl Tls {
         if self.failure.is_some() {
             return;
         }
-        if self.side(direction).waits.is_some() {
+        if self.side(direction).waits() {
             self.wait(direction, Held::new(chunk), bench);
             return;
         }
@@ -274,9 +254,7 @@ impl Tls {
     /// Secrets have come: perhaps those that it waits for.
     pub fn retry(&mut self, bench: &mut Bench, deliver: &mut impl FnMut(Event<'_>)) {
         for side in &mut self.sides {
-            if side.waits == Some(Wait::Secrets) {
-                (side.waits, side.resume) = (None, true);
-            }
+            side.wake(Wait::Secrets);
         }
         self.settle(bench, deliver);
     }
@@ -300,33 +278,51 @@ impl Tls {
         self.failure = self.failure.or(Some(reason));
         self.journal = Journal::default();
         self.sides = [Side::default(), Side::default()];
-        self.transcript = Vec::new();
+        self.transcript.close();
     }
 
     /// Reads what waited and does not have to any more, in its order.
     fn settle(&mut self, bench: &mut Bench, deliver: &mut impl FnMut(Event<'_>)) {
-        while self.failure.is_none() && self.sides.iter().any(|side| side.resume) {
-            for direction in [self.client, self.client.reverse()] {
-                if std::mem::take(&mut self.side(direction).resume) {
-                    let lost = self.with_reader(direction, bench, deliver, |reader, take| {
-                        reader.resume(take);
-                    });
-                    self.lose_without_hole(direction, lost, bench, deliver);
-                }
+        while self.failure.is_none()
+            && let Some(direction) = self.next()
+        {
+            self.side(direction).turn = Turn::Free;
+            let lost = self.with_reader(direction, bench, deliver, |reader, take| {
+                reader.resume(take);
+            });
+            self.lose_without_hole(direction, lost, bench, deliver);
+            if self.next().is_some() {
+                continue;
             }
             let mut kept = VecDeque::new();
             while let Some((direction, held)) = self.journal.pop() {
-                if self.side(direction).waits.is_some() {
+                if self.side(direction).waits() {
                     kept.push_back((direction, held));
                 } else if let Some(rest) = self.process(direction, &held.chunk(), bench, deliver) {
                     kept.push_back((direction, rest));
                 }
-                if self.failure.is_some() || self.sides.iter().any(|side| side.resume) {
+                if self.failure.is_some() || self.next().is_some() {
                     break;
                 }
             }
             self.journal.put_back(kept);
         }
+    }
+
+    /// The direction that may go on, and is the first of them.
+    fn next(&self) -> Option<Direction> {
+        let may_go_on = |direction: &Direction| match self.sides.get(direction.index())?.turn {
+            Turn::Next(since) => Some((since, *direction)),
+            Turn::Free | Turn::Waits(..) => None,
+        };
+        let both = [Direction::Up, Direction::Down];
+        let first = both.iter().filter_map(may_go_on).min_by_key(|(since, _)| *since);
+        first.map(|(_, direction)| direction)
+    }
+
+    const fn number_turn(&mut self) -> u64 {
+        self.turns += 1;
+        self.turns
     }
 
     /// One chunk of a direction that waits for nothing. Returns what has to wait of it.
@@ -409,22 +405,31 @@ impl Tls {
         deliver: &mut impl FnMut(Event<'_>),
     ) -> Verdict {
         let side = self.side(direction);
-        if side.waits.is_some() {
+        if side.waits() {
             return Verdict::Later;
         }
-        let verdict = match side.protection {
-            Some(_) => self.open(direction, record, bench, deliver),
-            None if !record.in_sequence => {
+        let verdict = match side.cover {
+            Cover::Keys(_) => self.open(direction, record, bench, deliver),
+            Cover::Due { .. } => match self.protect(direction, bench) {
+                Ok(()) if self.failure.is_none() => self.open(direction, record, bench, deliver),
+                Ok(()) => Verdict::Taken,
+                Err(wait) => self.hold_back(direction, wait, bench),
+            },
+            Cover::None if !record.in_sequence => {
                 match self.knows_hellos().then(|| self.protect(direction, bench)) {
                     Some(Ok(())) if self.failure.is_none() => self.open(direction, record, bench, deliver),
                     Some(Err(wait)) => self.hold_back(direction, wait, bench),
                     _ => Verdict::Refused,
                 }
             }
-            None => self.clear_record(direction, record, bench, deliver),
+            Cover::None => self.clear_record(direction, record, bench, deliver),
         };
         match verdict {
-            Verdict::Taken if self.sides.iter().any(|side| side.resume) => Verdict::TakenAndPause,
+            Verdict::Taken if self.next().is_some() && self.side(direction).turn == Turn::Free => {
+                // the other direction is behind in what both said
+                self.side(direction).turn = Turn::Next(self.number_turn());
+                Verdict::TakenAndPause
+            }
             verdict => verdict,
         }
     }
@@ -463,20 +468,25 @@ impl Tls {
     }
 
     fn hold_back(&mut self, direction: Direction, wait: Wait, bench: &Bench) -> Verdict {
-        if wait == Wait::Secrets && !bench.late && !(self.may_resume() && bench.keys.is_some()) {
-            self.fail(Reason::NoKey);
+        let comes = bench.late
+            || (self.may_resume() && bench.keys.is_some())
+            || (direction != self.client && matches!(self.master, Master::Expected));
+        if wait == Wait::Secrets && !comes {
+            self.fail(self.no_secret());
         }
         if self.failure.is_some() {
             return Verdict::Taken;
         }
-        self.side(direction).waits = Some(wait);
+        self.side(direction).turn = Turn::Waits(wait, self.number_turn());
         Verdict::Later
     }
 
     /// Takes the keys for what a direction sends from here on.
     fn protect(&mut self, direction: Direction, bench: &mut Bench) -> Result<(), Wait> {
         let of_client = direction == self.client;
-        let (Some(hello), Some(chosen)) = (&self.hello, &self.chosen) else {
+        // of another handshake inside the first either hello may lie in a hole
+        let hellos = self.hello.as_ref().zip(self.chosen.as_ref());
+        let Some((hello, chosen)) = hellos.filter(|(hello, chosen)| chosen.answers == hello.random) else {
             self.fail(Reason::GapInHandshake);
             return Ok(());
         };
@@ -508,22 +518,56 @@ impl Tls {
                 let keys = bench.keys.as_ref().filter(|_| !self.full)?;
                 self.resumed.iter().find_map(|name| keys.of_session(name))
             };
-            let master = logged.or(self.master.as_ref()).or_else(resumed).cloned();
-            self.master.clone_from(&master);
-            master.as_ref().and_then(|master| Protection::of_12(suite, agreed, master, randoms, of_client))
+            let master = logged.or(self.master.secret()).or_else(resumed).cloned();
+            let made = master
+                .as_ref()
+                .and_then(|master| Protection::of_12(suite, agreed, master, randoms, of_client));
+            if let Some(master) = master
+                && self.master.secret() != Some(&master)
+            {
+                self.master = Master::Assumed(master);
+            }
+            made
         };
-        let protection = protection.ok_or(Wait::Secrets)?;
-        self.side(direction).protection = Some(protection);
-        self.learn(bench);
+        let mut protection = protection.ok_or(Wait::Secrets)?;
+        // what is missing of early data that nobody took had other keys
+        let early_refused = of_client && !matches!(self.early, Early::None | Early::Accepted);
+        let side = self.side(direction);
+        if let Cover::Due { missing } = side.cover
+            && !early_refused
+        {
+            (0..missing).for_each(|_| protection.pass());
+        }
+        (side.cover, side.proves_master) = (Cover::Keys(protection), true);
         Ok(())
+    }
+
+    /// A record of that direction has opened. Only now the secret is known to be the session's.
+    fn prove(&mut self, direction: Direction, bench: &mut Bench) {
+        if std::mem::take(&mut self.side(direction).proves_master)
+            && let Master::Assumed(secret) = &mut self.master
+        {
+            self.master = Master::Proven(std::mem::take(secret));
+            self.learn(bench);
+        }
     }
 
     /// Tells the names of the session once its secret is known.
     fn learn(&mut self, bench: &mut Bench) {
-        if let Some(master) = &self.master {
+        if let Master::Proven(master) = &self.master {
             for name in self.names.drain(..) {
                 bench.learned.learn(name, master);
             }
+        }
+    }
+
+    /// Why its secret is not known.
+    const fn no_secret(&self) -> Reason {
+        match self.master {
+            Master::Hidden => Reason::GapInHandshake,
+            // it was sent, but not seen
+            Master::Expected if self.full => Reason::GapInHandshake,
+            _ => Reason::NoKey,
         }
     }
 

@@ -127,9 +127,18 @@ fn what_is_no_call_is_told_as_a_connection() {
     for one in &told {
         assert_eq!((&one["reason"], &one["tls"]["server_name"]), (&"no_key".into(), &"api.shop.test".into()));
     }
-    let undecrypted = tls.sensor()["undecrypted"].clone();
+    let sensor = tls.sensor();
+    let undecrypted = sensor["undecrypted"].as_array().unwrap();
+    for kind in undecrypted {
+        assert_eq!((&kind["server_name"], &kind["reason"]), (&"api.shop.test".into(), &"no_key".into()));
+        let like = |one: &&Value| ["version", "cipher"].iter().all(|name| one["tls"][*name] == kind[*name]);
+        assert_eq!(kind["connections"], told.iter().filter(like).count());
+    }
     let connections = |kind: &Value| kind["connections"].as_u64().unwrap();
-    assert_eq!(undecrypted.as_array().unwrap().iter().map(connections).sum::<u64>(), told.len() as u64);
+    assert_eq!(undecrypted.iter().map(connections).sum::<u64>(), told.len() as u64);
+    for counter in ["secrets_evicted", "sessions_evicted", "session_names_evicted"] {
+        assert_eq!(sensor["counters"]["secrets"][counter], 0);
+    }
 }
 
 #[test]
@@ -169,6 +178,53 @@ fn resumed_sessions_are_read_with_the_secret_of_the_first_connection() {
     assert_eq!(calls, ["/five", "/four", "/one", "/three", "/two"]);
     for workers in ["2", "5"] {
         run(workers).assert_same(&one, &[RECORDS, &["sensor"]].concat(), workers);
+    }
+}
+
+#[test]
+fn calls_are_read_around_other_handshakes_with_private_keys_and_through_a_proxy() {
+    let again: &[&str] = &[
+        "/asked",
+        "/certificate",
+        "/early",
+        "/id",
+        "/known-2",
+        "/known-3",
+        "/late",
+        "/later",
+        "/one",
+        "/resumed-by-id",
+        "/resumed-by-ticket",
+        "/shown",
+        "/three",
+        "/ticket",
+        "/two",
+    ];
+    let rsa: &[&str] = &["/extended", "/extended-resumed", "/plain", "/plain-resumed"];
+    let proxy: &[&str] = &["/inner/one", "/inner/two"];
+    for (name, secrets, kind, paths) in [
+        ("tls-again.pcap", "tls-again.pcap.keylog", "--keylog", again),
+        ("tls-rsa.pcap", "tls-rsa.pcap.key", "--private-key", rsa),
+        ("tls-proxy.pcap", "tls-proxy.pcap.keylog", "--keylog", proxy),
+    ] {
+        let secrets = fixture(secrets);
+        let run = |workers: &str| {
+            let options = ["--redact", "none", "--workers", workers, kind, secrets.to_str().unwrap()];
+            replay(&options, &[fixture(name)])
+        };
+        let one = run("1");
+        assert_eq!(one.code, 0, "{name}: {}", one.stderr);
+        assert_none(&unbalanced(&one.sensor()), name);
+        let calls = one.records("calls");
+        assert!(calls.iter().all(|call| call["quality"] == "complete" && call["status"] == 200), "{calls:?}");
+        let asked = calls.iter().filter(|call| call["method"] == "GET");
+        let mut told: Vec<_> = asked.map(|call| call["path"].as_str().unwrap()).collect();
+        told.sort_unstable();
+        assert_eq!(told, paths, "{name}");
+        assert_eq!(one.records("connections"), Vec::<Value>::new(), "{name}");
+        for workers in ["2", "5"] {
+            run(workers).assert_same(&one, &[RECORDS, &["sensor"]].concat(), workers);
+        }
     }
 }
 

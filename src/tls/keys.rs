@@ -114,6 +114,11 @@ impl Keys {
         Ok(())
     }
 
+    /// Private keys of servers are known.
+    pub(super) const fn has_private(&self) -> bool {
+        !self.private.is_empty()
+    }
+
     /// What a client sent encrypted, opened with the key that fits.
     pub(super) fn premaster(&self, encrypted: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         self.private.iter().find_map(|key| key.premaster(encrypted))

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::protection::{Attempt, Next, Protection};
 use super::record::{Loss, Record, Verdict};
-use super::{Bench, CHANGE_CIPHER_SPEC, Chosen, DATA, Early, Event, HANDSHAKE, Reason, Tls, Wait};
+use super::side::{Cover, Wait};
+use super::{Bench, CHANGE_CIPHER_SPEC, Chosen, DATA, Early, Event, HANDSHAKE, Reason, Tls};
 use crate::flow::{Chunk, End, Gap, GapCause, Start};
 use crate::limits::{BAD_RECORDS_MAX, TRIED_BYTES_MAX, TRY_BYTES};
 use crate::wire::Direction;
@@ -26,7 +27,7 @@ impl Tls {
         let mut plaintext = std::mem::take(&mut bench.scratch);
         let of_client = direction == self.client;
         let suite = self.chosen.as_ref().and_then(|chosen| chosen.suite);
-        let attempt = match (&mut self.side(direction).protection, suite) {
+        let attempt = match (self.side(direction).keys_mut(), suite) {
             (Some(protection), Some(suite)) => {
                 protection.open(record, &mut plaintext, &Next { suite, secrets, of_client })
             }
@@ -56,6 +57,7 @@ impl Tls {
         bench: &mut Bench,
         deliver: &mut impl FnMut(Event<'_>),
     ) -> Verdict {
+        self.prove(direction, bench);
         let side = self.side(direction);
         (side.bad_records, side.tried_bytes) = (0, 0);
         if std::mem::take(&mut side.doubt) && !nothing_lost {
@@ -65,18 +67,23 @@ impl Tls {
             DATA => self.tell_data(direction, record, plaintext, deliver),
             HANDSHAKE => self.messages(direction, plaintext, bench),
             CHANGE_CIPHER_SPEC => {
-                // renegotiation (RFC 5246 §7.1)
+                // renegotiation (RFC 5246 §7.1): this record has been read with the keys before, what follows waits
                 if let Err(wait) = self.protect(direction, bench) {
-                    return self.hold_back(direction, wait, bench);
+                    self.side(direction).cover = Cover::Due { missing: 0 };
+                    self.hold_back(direction, wait, bench);
                 }
             }
             _ => {}
+        }
+        if !record.in_sequence && direction != self.client {
+            // what it says of early data stands in front of all else
+            self.decide_early(Early::Unknown);
         }
         Verdict::Taken
     }
 
     fn inflate(&mut self, direction: Direction, plaintext: &mut Vec<u8>) -> bool {
-        self.side(direction).protection.as_mut().is_none_or(|protection| protection.inflate(plaintext))
+        self.side(direction).keys_mut().is_none_or(|protection| protection.inflate(plaintext))
     }
 
     /// A record that does not open.
@@ -97,10 +104,10 @@ impl Tls {
         if !record.in_sequence {
             return Verdict::Refused;
         }
-        let Some(protection) = &mut side.protection else { return Verdict::Taken };
+        let Cover::Keys(protection) = &mut side.cover else { return Verdict::Taken };
         if !protection.is_proven() && (early || protection.skips_handshake()) {
-            if early && self.early == Early::Accepted {
-                // data that its secret is missing for
+            if early && matches!(self.early, Early::Accepted | Early::Unknown) {
+                // data that its secret is missing for, or that perhaps nobody took
                 self.tell_gap(direction, None, record.offset + 1, GapCause::Lost, deliver);
             }
             return Verdict::Taken;
@@ -125,7 +132,7 @@ impl Tls {
         self.tell_opened(deliver);
         let [up, down] = &mut self.sides;
         let (side, other) = if direction == Direction::Up { (up, &*down) } else { (down, &*up) };
-        let prefix = side.protection.as_ref().map_or(0, Protection::prefix_bytes);
+        let prefix = side.keys().map_or(0, Protection::prefix_bytes);
         side.plain.record(record, prefix, plaintext, &other.plain, |data| {
             deliver(Event::Chunk(direction, Chunk::Data(data)));
         });
@@ -166,34 +173,16 @@ impl Tls {
         bench: &mut Bench,
         deliver: &mut impl FnMut(Event<'_>),
     ) {
-        let clear = self.side(direction).protection.is_none();
-        if clear {
-            match loss {
-                Loss::Record { kind: HANDSHAKE, .. } if self.knows_hellos() => {
-                    self.side(direction).joiner.lose();
-                    return;
-                }
-                _ if !self.knows_hellos() => {
-                    let joined = self.side(direction).joined;
-                    return self.fail(if joined { Reason::JoinedMidstream } else { Reason::GapInHandshake });
-                }
-                _ => {}
-            }
-            match self.protect(direction, bench) {
-                Ok(()) if self.failure.is_some() => return,
-                Ok(()) => {}
-                // what is behind the hole waits; where it begins can be found only with the secrets
-                Err(wait) if !matches!(loss, Loss::Record { .. }) => {
-                    self.side(direction).doubt = true;
-                    self.hold_back(direction, wait, bench);
-                    return;
-                }
-                Err(_) => return self.fail(Reason::NoKey),
-            }
+        let clear = matches!(self.side(direction).cover, Cover::None);
+        if self.side(direction).keys().is_none() && !self.lose_before_keys(direction, loss, clear, bench) {
+            return;
+        }
+        let is_13 = self.chosen.as_ref().is_some_and(Chosen::is_13);
+        if !clear && (is_13 || !matches!(loss, Loss::Record { kind: DATA, .. })) {
+            self.lose_messages(direction);
         }
         let side = self.side(direction);
-        let Some(protection) = &mut side.protection else { return };
-        side.joiner.lose();
+        let Cover::Keys(protection) = &mut side.cover else { return };
         let counts = !clear || matches!(loss, Loss::Record { kind: DATA, .. });
         if counts && loss != Loss::Unknown {
             protection.pass();
@@ -206,11 +195,43 @@ impl Tls {
         if length.is_none() && protection.is_in_handshake() {
             side.doubt = true;
             if direction != self.client {
-                self.decide_early(Early::Rejected);
+                self.decide_early(Early::Unknown);
             }
             return;
         }
         self.tell_gap(direction, length, raw_end, gap.cause, deliver);
+    }
+
+    /// A hole where there are no keys yet. True: now there are.
+    fn lose_before_keys(&mut self, direction: Direction, loss: Loss, clear: bool, bench: &mut Bench) -> bool {
+        if clear && !self.knows_hellos() {
+            let joined = self.side(direction).joined;
+            self.fail(if joined { Reason::JoinedMidstream } else { Reason::GapInHandshake });
+            return false;
+        }
+        self.lose_messages(direction);
+        if clear && matches!(loss, Loss::Record { kind: HANDSHAKE, .. }) {
+            return false;
+        }
+        let Err(wait) = self.protect(direction, bench) else { return self.failure.is_none() };
+        // what is behind the hole waits; where it begins can be found only with the secrets, unless it cost one record
+        let side = self.side(direction);
+        side.doubt = true;
+        if let Loss::Record { kind, .. } = loss {
+            let before = if let Cover::Due { missing } = side.cover { missing } else { 0 };
+            side.cover = Cover::Due { missing: before + u64::from(!clear || kind == DATA) };
+            if direction != self.client {
+                self.decide_early(Early::Unknown);
+            }
+        }
+        self.hold_back(direction, wait, bench);
+        false
+    }
+
+    /// Messages of the handshake are missing.
+    fn lose_messages(&mut self, direction: Direction) {
+        self.side(direction).joiner.lose();
+        self.transcript.lose();
     }
 
     /// Both hellos were seen.
@@ -222,6 +243,9 @@ impl Tls {
         let side = self.side(direction);
         if std::mem::take(&mut side.doubt) {
             self.tell_gap(direction, None, end.offset, GapCause::Lost, deliver);
+        }
+        if direction != self.client {
+            self.decide_early(Early::Unknown);
         }
         if self.opened {
             let offset = self.side(direction).plain.next();

@@ -7,8 +7,9 @@ use super::inflate::DEFLATE;
 use super::keys::{name_of_id, name_of_ticket};
 use super::schedule::master_secret;
 use super::session::version_name;
-use super::{Alpn, Bench, Chosen, Early, Reason, Tls, Version, Wait};
-use crate::limits::{SESSION_NAMES_MAX, TRANSCRIPT_BYTES_MAX};
+use super::side::Wait;
+use super::{Alpn, Bench, Chosen, Early, Master, Reason, Tls, Version};
+use crate::limits::SESSION_NAMES_MAX;
 use crate::wire::Direction;
 
 impl Tls {
@@ -20,18 +21,14 @@ impl Tls {
 
     pub(super) fn message(&mut self, direction: Direction, message: &Message<'_>, bench: &mut Bench) {
         let of_client = direction == self.client;
-        if message.kind == handshake::CLIENT_HELLO && self.chosen.is_some() {
-            // another handshake, inside the first
-            self.transcript.clear();
+        if message.kind == handshake::CLIENT_HELLO && of_client {
+            // the first, one that the server asked for anew, or another handshake inside the first
+            self.transcript.begin();
         }
-        if self.transcript.len() + message.bytes.len() <= TRANSCRIPT_BYTES_MAX
-            && self.chosen.as_ref().is_none_or(|chosen| chosen.suite.is_some_and(|suite| suite.sends_secret))
-        {
-            self.transcript.extend_from_slice(message.bytes);
-        }
+        self.transcript.push(message);
         match message.kind {
             handshake::CLIENT_HELLO if of_client => self.client_hello(message.body),
-            handshake::SERVER_HELLO if !of_client => self.server_hello(message.body),
+            handshake::SERVER_HELLO if !of_client => self.server_hello(message.body, bench),
             handshake::CLIENT_KEY_EXCHANGE if of_client => self.client_key_exchange(message.body, bench),
             handshake::ENCRYPTED_EXTENSIONS if !of_client => {
                 let (alpn, early) = handshake::encrypted_extensions(message.body);
@@ -50,13 +47,15 @@ impl Tls {
                 }
                 self.learn(bench);
             }
-            handshake::CERTIFICATE if !of_client && self.session.certificate_names.is_empty() => {
-                let version =
-                    self.chosen.as_ref().and_then(|chosen| chosen.agreed).map(|agreed| agreed.version);
-                let version = version.unwrap_or(Version::Tls12);
-                self.session.certificate_names = handshake::names(version, message.body);
+            handshake::CERTIFICATE if !of_client => {
                 self.full = true;
+                if self.session.certificate_names.is_empty() {
+                    let agreed = self.chosen.as_ref().and_then(|chosen| chosen.agreed);
+                    let version = agreed.map_or(Version::Tls12, |agreed| agreed.version);
+                    self.session.certificate_names = handshake::names(version, message.body);
+                }
             }
+            handshake::SERVER_HELLO_DONE if !of_client => self.full = true,
             _ => {}
         }
     }
@@ -81,15 +80,23 @@ impl Tls {
         // its name says all that is asked of it
         hello.ticket = Vec::new();
         self.hello = Some(hello);
-        self.master = None;
+        self.master = Master::Unknown;
+        for side in &mut self.sides {
+            side.proves_master = false;
+        }
     }
 
-    pub(super) fn server_hello(&mut self, body: &[u8]) {
+    pub(super) fn server_hello(&mut self, body: &[u8], bench: &Bench) {
         let Some(hello) = ServerHello::read(body) else {
             return self.fail(Reason::UnsupportedSuite);
         };
         if hello.retry {
             return self.decide_early(Early::Rejected);
+        }
+        let answers = self.hello.as_ref().map(|hello| hello.random).unwrap_or_default();
+        if self.chosen.as_ref().is_some_and(|chosen| chosen.answers == answers) {
+            // the ClientHello that this one answers lies in a hole
+            return self.fail(Reason::GapInHandshake);
         }
         self.session.version = Some(version_name(hello.version_number));
         self.session.cipher = Some(suite::name(hello.cipher));
@@ -101,7 +108,7 @@ impl Tls {
         let suite =
             Suite::of(hello.cipher).filter(|_| agreed.is_some() && matches!(hello.compression, 0 | DEFLATE));
         let extended_master_secret = hello.extended_master_secret;
-        let chosen = Chosen { random: hello.random, agreed, suite, extended_master_secret };
+        let chosen = Chosen { answers, random: hello.random, agreed, suite, extended_master_secret };
         if !chosen.is_13() {
             self.names =
                 (!hello.session_id.is_empty()).then(|| name_of_id(&hello.session_id)).into_iter().collect();
@@ -109,7 +116,9 @@ impl Tls {
             self.decide_early(Early::Rejected);
         }
         if !suite.is_some_and(|suite| suite.sends_secret) {
-            self.transcript = Vec::new();
+            self.transcript.close();
+        } else if bench.keys.as_ref().is_some_and(|keys| keys.has_private()) {
+            self.master = Master::Expected;
         }
         self.chosen = Some(chosen);
         self.resume_client();
@@ -118,15 +127,21 @@ impl Tls {
     /// The secret itself, encrypted for the server (RFC 5246 §7.4.7.1).
     pub(super) fn client_key_exchange(&mut self, body: &[u8], bench: &Bench) {
         self.full = true;
-        let transcript = std::mem::take(&mut self.transcript);
+        let transcript = self.transcript.take();
+        self.master = Master::Unknown;
+        self.resume_server();
         let (Some(hello), Some(chosen), Some(keys)) = (&self.hello, &self.chosen, &bench.keys) else {
             return;
         };
         let (Some(agreed), Some(suite)) = (chosen.agreed, chosen.suite) else { return };
         let Some(premaster) = body.get(2..).and_then(|encrypted| keys.premaster(encrypted)) else { return };
-        let session = chosen.extended_master_secret.then_some(&*transcript);
         let randoms = [&hello.random, &chosen.random];
-        self.master = Some(master_secret(agreed.version, suite.hash, &premaster, randoms, session));
+        let secret = |session| master_secret(agreed.version, suite.hash, &premaster, randoms, session);
+        self.master = match transcript {
+            _ if !chosen.extended_master_secret => Master::Assumed(secret(None)),
+            Some(messages) => Master::Assumed(secret(Some(&messages))),
+            None => Master::Hidden,
+        };
     }
 
     /// It is known what becomes of early data.
@@ -137,11 +152,14 @@ impl Tls {
         }
     }
 
+    /// What the server said behind a hole can be read once the client has sent the secret.
+    fn resume_server(&mut self) {
+        let server = self.client.reverse();
+        self.side(server).wake(Wait::Secrets);
+    }
+
     pub(super) fn resume_client(&mut self) {
         let client = self.client;
-        let side = self.side(client);
-        if side.waits == Some(Wait::Server) {
-            (side.waits, side.resume) = (None, true);
-        }
+        self.side(client).wake(Wait::Server);
     }
 }

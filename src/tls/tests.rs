@@ -2,6 +2,7 @@
 
 mod captures;
 mod corpus;
+mod handshakes;
 mod splits;
 
 use std::collections::BTreeMap;
