@@ -161,8 +161,8 @@ impl Worker {
     /// Connections that have ended and wait give way first, the oldest before the others, where the flows need the memory.
     #[inline]
     pub(super) fn bound_waiting(&mut self) {
-        if self.office.waiting.memory > 0
-            && self.office.waiting.memory + self.table.memory() > self.office.duties.memory_max
+        if self.office.waiting.memory() > 0
+            && self.office.waiting.memory() + self.table.memory() > self.office.duties.memory_max
         {
             self.make_room();
         }
@@ -170,7 +170,7 @@ impl Worker {
 
     #[cold]
     fn make_room(&mut self) {
-        while self.office.waiting.memory + self.table.memory() > self.office.duties.memory_max
+        while self.office.waiting.memory() + self.table.memory() > self.office.duties.memory_max
             && let Some(place) = self.office.waiting.first()
         {
             self.office.counters.waits_cut_short += 1;
