@@ -37,6 +37,7 @@ fn random_loss_gives_no_wrong_byte_and_reading_goes_on() {
     if captures.is_empty() {
         println!("skipped: there are no captures");
     }
+    let (mut told_of_all, mut bytes_of_all) = (0, 0);
     for path in captures {
         let whole = heard(&path, 0.0, 0);
         let all: usize = whole.iter().flat_map(|one| &one.said).map(|said| said.bytes.len()).sum();
@@ -55,9 +56,11 @@ fn random_loss_gives_no_wrong_byte_and_reading_goes_on() {
         let share = 100 * told / (5 * all.max(1));
         println!("{}: {share} % of {all} bytes", path.display());
         assert!(all > 0, "{}: nothing is told without loss", path.display());
-        // three frames in a hundred are lost, and a record that lost one is lost whole
-        assert!(share >= 50, "{}: only {share} % of {all} bytes are told", path.display());
+        // three frames in a hundred are lost: a record that lost one is lost whole, and a connection that lost a hello
+        assert!(share >= 25, "{}: only {share} % of {all} bytes are told", path.display());
+        (told_of_all, bytes_of_all) = (told_of_all + told, bytes_of_all + 5 * all);
     }
+    assert!(10 * told_of_all >= 6 * bytes_of_all, "only {told_of_all} of {bytes_of_all} bytes are told");
 }
 
 fn digest(bytes: &[u8]) -> String {

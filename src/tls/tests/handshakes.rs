@@ -20,6 +20,20 @@ pub(super) fn scripts(name: &str) -> Vec<Script> {
     scripts.into_iter().map(|(_, script)| script).collect()
 }
 
+/// With the bytes of one direction in one piece as far as nothing else comes between.
+pub(super) fn joined(script: &Script) -> Script {
+    let mut out = Script::new();
+    for (direction, (chunk, bytes)) in script {
+        match out.last_mut() {
+            Some((of, (Chunk::Data(_), before))) if of == direction && matches!(chunk, Chunk::Data(_)) => {
+                before.extend_from_slice(bytes);
+            }
+            _ => out.push((*direction, (*chunk, bytes.clone()))),
+        }
+    }
+    out
+}
+
 /// The direction of the first bytes.
 fn client_of(script: &Script) -> Direction {
     script.iter().find(|(_, (_, bytes))| !bytes.is_empty()).unwrap().0
@@ -155,6 +169,39 @@ fn a_message_that_is_lost_gives_no_wrong_secret() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn what_gave_way_to_the_other_direction_is_read_on_without_another_byte() {
+    // the server's certificate is missing: what follows waits for the client's key exchange, of which a packet has the
+    // first bytes, and the next one all that the client ever says
+    let script = &scripts("tls-rsa.pcap")[2];
+    let whole = play(script, &mut bench(private_key(), false)).said;
+    let client = client_of(script);
+    let messages = clear_messages(script);
+    let cut = messages[4].1.start + 20;
+    let mut holed = with_hole(script, client.reverse(), &messages[0].1);
+    let of_flight = |(of, (chunk, bytes)): &(Direction, Written)| match chunk {
+        Chunk::Data(data) => *of == client && data.offset + bytes.len() as u64 > cut,
+        _ => false,
+    };
+    let at = holed.iter().position(of_flight).unwrap();
+    let (flight, rest): (Script, Script) = holed.split_off(at).into_iter().partition(of_flight);
+    let Some((_, (Chunk::Data(place), _))) = flight.first().cloned() else { unreachable!() };
+    let bytes: Vec<u8> = flight.into_iter().flat_map(|(_, (_, bytes))| bytes).collect();
+    let (before, behind) = bytes.split_at((cut - place.offset) as usize);
+    for (offset, bytes) in [(place.offset, before), (cut, behind)] {
+        holed.push((client, (Chunk::Data(Data { offset, ..place }), bytes.to_vec())));
+    }
+    holed.extend(rest);
+    let heard = play(&holed, &mut bench(private_key(), false));
+    assert_eq!(heard.reason, None);
+    for (said, whole) in heard.said.iter().zip(&whole) {
+        assert_eq!(
+            (String::from_utf8_lossy(&said.bytes), said.ended),
+            (String::from_utf8_lossy(&whole.bytes), true)
+        );
     }
 }
 
