@@ -1,6 +1,6 @@
 //! The fixtures that have keys.
 
-use super::handshakes::{chunk_of, joined, play, scripts};
+use super::handshakes::{chunk_of, play, scripts};
 use super::*;
 
 fn read(keys: Option<Keys>, late: bool, lose: impl Fn(u64) -> bool) -> Vec<Heard> {
@@ -117,10 +117,7 @@ fn the_loss_of_any_one_frame_gives_no_wrong_byte_and_costs_little() {
 fn keys_that_come_late_find_what_waits() {
     for name in ["tls.pcap", "tls-early.pcap", "tls-again.pcap"] {
         let keys = keys_of(&fixture(&format!("{name}.keylog"))).map(Arc::new);
-        let scripts = scripts(name);
-        // as they came, and with the client's Finished and its first call in one piece
-        let joined: Vec<_> = scripts.iter().map(joined).collect();
-        for (number, script) in scripts.iter().chain(&joined).enumerate() {
+        for (number, script) in scripts(name).iter().enumerate() {
             let whole = play(script, &mut Bench { keys: keys.clone(), ..bench(None, false) });
             for given_at in 0..=script.len() {
                 let mut line = Line::default();

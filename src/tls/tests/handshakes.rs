@@ -20,20 +20,6 @@ pub(super) fn scripts(name: &str) -> Vec<Script> {
     scripts.into_iter().map(|(_, script)| script).collect()
 }
 
-/// With the bytes of one direction in one piece as far as nothing else comes between.
-pub(super) fn joined(script: &Script) -> Script {
-    let mut out = Script::new();
-    for (direction, (chunk, bytes)) in script {
-        match out.last_mut() {
-            Some((of, (Chunk::Data(_), before))) if of == direction && matches!(chunk, Chunk::Data(_)) => {
-                before.extend_from_slice(bytes);
-            }
-            _ => out.push((*direction, (*chunk, bytes.clone()))),
-        }
-    }
-    out
-}
-
 /// The direction of the first bytes.
 fn client_of(script: &Script) -> Direction {
     script.iter().find(|(_, (_, bytes))| !bytes.is_empty()).unwrap().0
@@ -316,6 +302,50 @@ fn the_loss_of_any_record_gives_no_wrong_byte_and_no_wrong_secret() {
             }
         }
     }
+}
+
+/// With all that the client says behind its hello in one piece.
+fn hurried(script: &Script) -> Script {
+    let client = client_of(script);
+    let mut out = Script::new();
+    let (mut chunks, mut place) = (0, 0);
+    for (direction, (chunk, bytes)) in script {
+        if *direction == client && matches!(chunk, Chunk::Data(_)) {
+            chunks += 1;
+            if chunks > 2 {
+                out[place].1.1.extend_from_slice(bytes);
+                continue;
+            }
+            place = out.len();
+        }
+        out.push((*direction, (*chunk, bytes.clone())));
+    }
+    out
+}
+
+#[test]
+fn the_protocol_is_told_however_late_the_keys_come() {
+    let mut tried = 0;
+    for name in ["tls.pcap", "tls-again.pcap"] {
+        let keys = keys_of(&fixture(&format!("{name}.keylog"))).map(Arc::new);
+        for script in scripts(name).iter().map(hurried) {
+            let whole = play(&script, &mut Bench { keys: keys.clone(), ..bench(None, false) });
+            if whole.session.version.as_deref() != Some("1.3") {
+                continue;
+            }
+            tried += 1;
+            assert_ne!(whole.opened.as_ref().unwrap().alpn, Alpn::Unknown);
+            let mut late = Line::default();
+            let mut bench = bench(None, true);
+            for (direction, written) in &script {
+                late.chunk(*direction, &chunk_of(written), &mut bench);
+            }
+            bench.keys = keys.clone();
+            late.retry(&mut bench);
+            assert_eq!(late.close().opened, whole.opened, "{name}");
+        }
+    }
+    assert!(tried > 2);
 }
 
 #[test]
