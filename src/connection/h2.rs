@@ -114,10 +114,18 @@ impl Http2 {
         let (side, other) = if direction == Direction::Up { (up, down) } else { (down, up) };
         let mut fields = std::mem::take(&mut desk.fields);
         let mut payload_max = None;
+        let is_other_searching = other.is_searching();
+        if *client == Some(direction.reverse()) {
+            streams.set_request_pending(is_other_searching, desk, emit);
+        }
         let mut tell = |event: Event<'_>| {
             if client.is_none() {
                 *client = client_by(direction, &event);
                 context.client = client.unwrap_or(context.client);
+                if *client == Some(direction.reverse()) {
+                    // what it asked may stand in what is still looked through, and is answered in this very piece
+                    streams.set_request_pending(is_other_searching, desk, emit);
+                }
             }
             if let What::PayloadMax(most) = event.what {
                 payload_max = Some(most);
