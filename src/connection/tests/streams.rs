@@ -319,3 +319,28 @@ fn a_client_that_takes_answers_by_the_byte_is_named() {
     ]);
     assert!(told.call.anomalies.has(Anomalies::INVALID_FRAME), "no room is none");
 }
+
+#[test]
+fn a_request_that_is_still_looked_for_when_its_answer_shows_who_the_client_is() {
+    let text = b"{\"id\":17,\"name\":\"A. Smith\",\"paid\":true},";
+    // of the first answer nothing is known that only a server would say
+    let before = [head(1, false, &[0xc5, 0xc4]), data(1, false, text), data(1, true, text)].concat();
+    let turns = [
+        ('<', before),
+        ('>', head(3, true, GET)),
+        ('<', [head(3, false, OK), data(3, true, text)].concat()),
+        ('>', [head(5, true, GET), head(7, true, GET)].concat()),
+    ];
+    let mut at = [0; 2];
+    let part = |(turn, (who, bytes)): (usize, &(char, Vec<u8>))| {
+        let direction = if *who == '>' { Direction::Up } else { Direction::Down };
+        let from = at[direction.index()];
+        at[direction.index()] += bytes.len();
+        Part { direction, at: from, what: Ok(bytes.clone()), turn }
+    };
+    let parts: Vec<Part> = turns.iter().enumerate().map(part).collect();
+    let joined = Setting { known: [false; 2], opener: None, end: EndReason::Fin };
+    let told = play(&parts, joined).0;
+    let third = told.iter().find(|told| told.call.stream_id == Some(3)).unwrap();
+    assert!(third.call.request.seen && third.call.status == Some(200), "{:?}", lines(&told));
+}
