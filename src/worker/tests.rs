@@ -34,7 +34,7 @@ pub(super) fn worker(memory_max: usize) -> Worker {
     let duties = Duties { analysis: false, calls: true, connections: true, memory_max, part_ns: u64::MAX };
     let fingerprinter = Fingerprinter::new(&[7; 32]);
     Worker::new(Writer::new("test", Redaction::None, fingerprinter.clone(), None), fingerprinter, duties)
-        .with_secrets(None, 8 << 20, true)
+        .with_secrets(None, Hold::new(8 << 20, 1 << 20), true)
 }
 
 /// The secrets of a key log, or of some of its lines.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::*;
 use crate::call::{Anomalies, Roles};
 use crate::time::Timestamp;
-use crate::tls::{Keys, Session};
+use crate::tls::{Hold, Keys, Session};
 use crate::worker::tests::{keys, segments, told, worker};
 use crate::worker::{Packed, Worker};
 
 /// Plays a capture on a worker whose secrets are known from the beginning.
 fn play(keys: Option<Keys>, segments: &[(Packed, Vec<u8>)]) -> (Worker, Vec<String>) {
-    let mut worker = worker(1 << 30).with_secrets(keys.map(Arc::new), 8 << 20, false);
+    let mut worker = worker(1 << 30).with_secrets(keys.map(Arc::new), Hold::new(8 << 20, 1 << 20), false);
     for (packed, payload) in segments {
         worker.segment(packed, payload);
     }
