@@ -39,9 +39,9 @@ pub(crate) fn conversation(random: &mut Rng, calls: u64) -> io::Result<(Vec<Writ
             TlsConnector::from(Arc::new(client)).connect(name, client_end),
             TlsAcceptor::from(Arc::new(server)).accept(server_end),
         )?;
-        let (asked, answered) =
-            tokio::join!(ask(client, random, 7, 0..calls), answer(server, &mut answers, 0));
-        asked.and(answered).map_err(io::Error::other)
+        // a client that has heard all of it closes, and the server may still have a word for it
+        let (asked, _) = tokio::join!(ask(client, random, 7, 0..calls), answer(server, &mut answers, 0));
+        asked.map_err(io::Error::other)
     })?;
     let log = lines.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok((written.take(), log))
@@ -62,7 +62,7 @@ fn settings(lines: &Arc<Lines>) -> io::Result<(ServerConfig, ClientConfig)> {
             "2",
         ])
         .args(["-subj", &format!("/CN={NAME}"), "-addext", &format!("subjectAltName=DNS:{NAME}")])
-        .args(["-keyout", "-", "-out", "-"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "-", "-out", "-"])
         .output()?;
     let certificate = CertificateDer::from_pem_slice(&made.stdout).map_err(io::Error::other)?;
     let key = PrivateKeyDer::from_pem_slice(&made.stdout).map_err(io::Error::other)?;
