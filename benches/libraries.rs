@@ -27,8 +27,14 @@ const HEADERS: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 const RECORD_BYTES: usize = 16 << 10;
-const RECORDS: u64 = 512;
-const SEGMENT_BYTES: usize = 1448;
+/// A record with its header, its type and its tag (RFC 8446 §5.2).
+const SEALED_BYTES: usize = 5 + RECORD_BYTES + 1 + 16;
+/// As many as the caches hold beside all else: what comes from the wire was written just now.
+const RECORDS: u64 = 32;
+/// What a frame of the capture brings: as on the wire, and put together by the host or its card (RFC 9293 §3.7.1 bounds the one,
+/// the length of an IP packet the other).
+const SEGMENT_BYTES: [(&str, usize); 2] =
+    [("in segments of 1448 bytes", 1448), ("in segments of 64 KiB", 65_160)];
 
 /// The header blocks that both ends of one connection send.
 fn blocks() -> [Vec<Vec<u8>>; 2] {
@@ -144,7 +150,7 @@ fn traffic(suite: &Suite) -> Traffic {
     suite.expand_label(&secret, b"iv", &mut iv);
     let key = LessSafeKey::new(UnboundKey::new(suite.cipher, &key).expect("a key of the right length"));
     let mut records = Vec::new();
-    for sequence in 0..RECORDS {
+    for sequence in 0..=RECORDS {
         let mut plaintext = vec![b'x'; RECORD_BYTES];
         plaintext.push(23);
         let [high, low] = (plaintext.len() as u16 + 16).to_be_bytes();
@@ -161,30 +167,38 @@ fn nonce(mut iv: [u8; 12], sequence: u64) -> Nonce {
     Nonce::assume_unique_for_key(iv)
 }
 
-/// The records through a connection of ours, in segments.
-fn opened_bytes(traffic: &Traffic, bench: &mut Bench) -> usize {
-    let mut tls = Tls::new(Direction::Up, None);
-    let mut bytes = 0;
-    let mut hear = |event: Event<'_>| {
-        if let Event::Chunk(_, Chunk::Data(data)) = event {
-            bytes += black_box(data.bytes).len();
-        }
-    };
-    let mut at = [1000, 2000];
-    let mut push = |direction: Direction, data: &[u8]| {
-        let at = &mut at[direction.index()];
+/// A connection of ours that has seen the hellos and the first record, and so has its keys.
+struct Opening {
+    tls: Tls,
+    at: [u64; 2],
+}
+
+impl Opening {
+    fn begin(traffic: &Traffic, bench: &mut Bench) -> Self {
+        let mut this = Self { tls: Tls::new(Direction::Up, None), at: [1000, 2000] };
+        this.push(bench, Direction::Up, &traffic.hellos[0]);
+        this.push(bench, Direction::Down, &traffic.hellos[1]);
+        assert_eq!(this.push(bench, Direction::Down, &traffic.records[..SEALED_BYTES]), RECORD_BYTES);
+        this
+    }
+
+    /// Plaintext that came out.
+    fn push(&mut self, bench: &mut Bench, direction: Direction, data: &[u8]) -> usize {
+        let mut bytes = 0;
+        let at = &mut self.at[direction.index()];
         let chunk = Data { offset: *at, bytes: data, time: Timestamp::ZERO, ack: Some(1000), boundary: true };
         *at += data.len() as u64;
-        tls.push(direction, &Chunk::Data(chunk), bench, &mut hear);
-    };
-    push(Direction::Up, &traffic.hellos[0]);
-    push(Direction::Down, &traffic.hellos[1]);
-    traffic.records.chunks(SEGMENT_BYTES).for_each(|segment| push(Direction::Down, segment));
-    bytes
+        self.tls.push(direction, &Chunk::Data(chunk), bench, &mut |event: Event<'_>| {
+            if let Event::Chunk(_, Chunk::Data(data)) = event {
+                bytes += black_box(data.bytes).len();
+            }
+        });
+        bytes
+    }
 }
 
 fn library_alone(traffic: &Traffic, out: &mut [u8]) {
-    for (sequence, record) in (0..).zip(traffic.records.chunks(5 + RECORD_BYTES + 17)) {
+    for (sequence, record) in (0..).zip(traffic.records.chunks(SEALED_BYTES)).skip(1) {
         let (sealed, tag) = record[5..].split_at(RECORD_BYTES + 1);
         let (nonce, data) = (nonce(traffic.iv, sequence), Aad::from(&record[..5]));
         traffic.key.open_separate_gather(nonce, data, sealed, tag, out).expect("a true record");
@@ -204,9 +218,22 @@ fn tls(criterion: &mut Criterion) {
         let mut bench = Bench::default();
         bench.keys = Some(Arc::new(std::mem::take(&mut traffic.keys)));
         let plaintext = RECORDS as usize * RECORD_BYTES;
-        group.bench_function(format!("{}/eaves", suite.name), |bencher| {
-            bencher.iter(|| assert_eq!(opened_bytes(&traffic, &mut bench), plaintext));
-        });
+        let records = &traffic.records[SEALED_BYTES..];
+        for (how, segment_bytes) in SEGMENT_BYTES {
+            group.bench_function(format!("{}/eaves, {how}", suite.name), |bencher| {
+                let mut begin = Bench::default();
+                begin.keys = bench.keys.clone();
+                bencher.iter_batched_ref(
+                    || Opening::begin(&traffic, &mut begin),
+                    |opening| {
+                        let mut push = |segment| opening.push(&mut bench, Direction::Down, segment);
+                        let opened: usize = records.chunks(segment_bytes).map(&mut push).sum();
+                        assert_eq!(opened, plaintext);
+                    },
+                    BatchSize::SmallInput,
+                );
+            });
+        }
         let mut out = vec![0; RECORD_BYTES + 1];
         group.bench_function(format!("{}/aws-lc-rs", suite.name), |bencher| {
             bencher.iter(|| library_alone(&traffic, &mut out));

@@ -59,12 +59,17 @@ pub struct Connection {
 
 #[derive(Debug)]
 enum Stage {
-    Looking(Look),
+    Looking(Box<Look>),
     Http(Box<Http>),
     Http2(Box<Http2>),
     WebSocket(Box<WebSocket>),
     Tls(Box<Secured>),
-    GivenUp { protocol: &'static str, reason: &'static str },
+    GivenUp {
+        protocol: &'static str,
+        reason: &'static str,
+    },
+    /// It has ended, and all of it was told.
+    Over,
 }
 
 #[derive(Debug)]
@@ -92,7 +97,7 @@ impl Connection {
         Self {
             id,
             interface,
-            stage: Stage::Looking(Look::default()),
+            stage: Stage::Looking(Box::default()),
             opener: None,
             client: None,
             first,
@@ -122,7 +127,7 @@ impl Connection {
     #[inline]
     pub fn has_given_up(&self) -> bool {
         match &self.stage {
-            Stage::GivenUp { .. } => true,
+            Stage::GivenUp { .. } | Stage::Over => true,
             Stage::Tls(secured) => secured.tls.failure().is_some() || secured.inner.has_given_up(),
             Stage::WebSocket(talk) => talk.conversation.is_told(),
             Stage::Looking(_) | Stage::Http(_) | Stage::Http2(_) => false,
@@ -137,7 +142,7 @@ impl Connection {
             Stage::Http2(http) => http.streams().open() as u64,
             Stage::WebSocket(talk) => u64::from(!talk.conversation.is_told()),
             Stage::Tls(secured) => secured.inner.open_calls(),
-            Stage::Looking(_) | Stage::GivenUp { .. } => 0,
+            Stage::Looking(_) | Stage::GivenUp { .. } | Stage::Over => 0,
         }
     }
 
@@ -146,14 +151,14 @@ impl Connection {
     #[inline]
     pub fn memory(&self) -> usize {
         match &self.stage {
-            Stage::Looking(look) => look.memory(),
+            Stage::Looking(look) => size_of::<Look>() + look.memory(),
             Stage::Http(http) => {
                 size_of::<Http>() + http.request.memory() + http.response.memory() + http.exchange.memory()
             }
             Stage::Http2(http) => http.memory(),
             Stage::WebSocket(talk) => size_of::<WebSocket>() + talk.conversation.memory(),
             Stage::Tls(secured) => size_of::<Secured>() + secured.tls.memory() + secured.inner.memory(),
-            Stage::GivenUp { .. } => 0,
+            Stage::GivenUp { .. } | Stage::Over => 0,
         }
     }
 
@@ -177,7 +182,11 @@ impl Connection {
                     Stage::Looking(look) => look.start(direction, start.known),
                     Stage::Http(http) if !start.known => http.join(direction),
                     Stage::Http2(http) => http.start(direction, &start),
-                    Stage::Http(_) | Stage::WebSocket(_) | Stage::Tls(_) | Stage::GivenUp { .. } => {}
+                    Stage::Http(_)
+                    | Stage::WebSocket(_)
+                    | Stage::Tls(_)
+                    | Stage::GivenUp { .. }
+                    | Stage::Over => {}
                 }
             }
             Chunk::Data(data) => self.data(key, desk, direction, &data, emit),
@@ -194,13 +203,13 @@ impl Connection {
                 }
                 Stage::Http2(http) => http.hear(desk, direction, &Said::Gap(&gap), emit),
                 Stage::WebSocket(talk) => talk.conversation.gap(direction == talk.client, &gap),
-                Stage::Tls(_) | Stage::GivenUp { .. } => {}
+                Stage::Tls(_) | Stage::GivenUp { .. } | Stage::Over => {}
             },
             Chunk::Rewritten => match &mut self.stage {
                 Stage::Http(http) => http.exchange.rewritten(direction == http.context.client),
                 Stage::Http2(http) => http.streams_mut().rewritten(),
                 Stage::WebSocket(talk) => talk.conversation.rewritten(),
-                Stage::Looking(_) | Stage::Tls(_) | Stage::GivenUp { .. } => {
+                Stage::Looking(_) | Stage::Tls(_) | Stage::GivenUp { .. } | Stage::Over => {
                     self.anomalies.insert(Anomalies::SEGMENT_REWRITTEN);
                 }
             },
@@ -277,8 +286,10 @@ impl Connection {
         emit: &mut impl FnMut(Finished<'_>),
     ) -> Option<crate::call::Connection> {
         let session = self.session();
-        let (protocol, why) = self.conclude(desk, cause_of_end(reason), emit)?;
-        self.stage = Stage::GivenUp { protocol, reason: why };
+        let told = self.conclude(desk, cause_of_end(reason), emit);
+        // what was kept of it is given back now, though its flow is remembered for some time
+        self.stage = Stage::Over;
+        let (protocol, why) = told?;
         Some(crate::call::Connection { tls: session, ..self.record(key, protocol, why) })
     }
 
@@ -329,6 +340,7 @@ impl Connection {
                 }
             }
             Stage::GivenUp { protocol, reason } => Some((*protocol, *reason)),
+            Stage::Over => None,
             Stage::Looking(look) => (self.bytes != [0, 0]).then_some((look.protocol(), "ended_before_known")),
         }
     }
@@ -385,13 +397,13 @@ impl Connection {
                     self.chunk(key, desk, direction, first, emit);
                 }
                 Looked::Http { client, bytes, place } => {
-                    let look = std::mem::take(look);
+                    let look = std::mem::take(&mut **look);
                     self.begin_http(key, client, look);
                     let first = Data { bytes: &bytes, ..place };
                     self.data(key, desk, direction, &first, emit);
                 }
                 Looked::H2 { client, bytes, place } => {
-                    let mut look = std::mem::take(look);
+                    let mut look = std::mem::take(&mut **look);
                     let mut http = Http2::new(self.context(key, client), Some(client), &mut look);
                     if client == direction {
                         http.note_preface(place.ack);
@@ -401,7 +413,7 @@ impl Connection {
                     self.begin_http2(desk, direction.reverse(), http, look, emit);
                 }
                 Looked::Frames => {
-                    let mut look = std::mem::take(look);
+                    let mut look = std::mem::take(&mut **look);
                     let context = self.context(key, self.opener.unwrap_or(direction));
                     let mut http = Http2::new(context, self.opener, &mut look);
                     http.hear(desk, direction, &Said::Kept, emit);
@@ -420,7 +432,7 @@ impl Connection {
                 self.doubt();
             }
             Stage::WebSocket(talk) => talk.data(desk, direction, data, emit),
-            Stage::Tls(_) | Stage::GivenUp { .. } => {}
+            Stage::Tls(_) | Stage::GivenUp { .. } | Stage::Over => {}
         }
     }
 
@@ -474,7 +486,7 @@ impl Connection {
             self.client = None;
             self.stage = match look.disappointed() {
                 Some(protocol) => Stage::GivenUp { protocol, reason: "not_http" },
-                None => Stage::Looking(look),
+                None => Stage::Looking(Box::new(look)),
             };
         }
     }

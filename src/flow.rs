@@ -304,6 +304,7 @@ impl Flow {
         }
         let Some(ack) = other.position(segment.ack) else { return false };
         other.acked = other.acked.max(ack);
+        other.release();
         this.last_frame = frame;
         let (offset, bytes) = (this.next, segment.payload);
         if bytes.is_empty() {

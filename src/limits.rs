@@ -130,6 +130,8 @@ pub const RESET_WINDOW_BYTES: u32 = 4 << 20;
 /// Delivered but unacknowledged bytes that are remembered for a direction, so that a second copy can be compared
 /// with the first: a usual window of a request or response.
 pub const HISTORY_BYTES_MAX: usize = 16 << 10;
+/// The room for them that a direction keeps when all it said was acknowledged.
+pub const HISTORY_BYTES_KEPT: usize = 256;
 /// Nanoseconds without a frame after which an open flow is given up: longer than the keep-alive interval of
 /// servers and of TCP itself is usual between two calls of a long-lived client.
 pub const IDLE_NS_MAX: u64 = 3_600_000_000_000;
@@ -247,7 +249,7 @@ pub const SESSION_NAMES_MAX: usize = 16;
 /// Records in a row that do not open, before a connection is given up.
 pub const BAD_RECORDS_MAX: u32 = 16;
 /// Ends of records that are remembered in each direction, so that acknowledgements can be told in plaintext: a window of
-/// 1 MiB of full records, in 1 KiB of an idle connection's memory. What acknowledges an older record is not known.
+/// 1 MiB of full records, in half a KiB of an idle connection's memory. What acknowledges an older record is not known.
 pub const RECORD_ENDS_MAX: usize = 64;
 /// Ciphertext of one connection that waits for its secrets, unless more room is given for all of them.
 pub const TLS_HOLD_FLOW_BYTES_MAX: usize = 1 << 20;

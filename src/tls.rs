@@ -37,7 +37,6 @@ use crate::flow::{Chunk, Gap, GapCause};
 use crate::wire::Direction;
 use cipher::Agreed;
 use cipher::suite::Suite;
-use handshake::ClientHello;
 use hold::{Held, Journal};
 use master::Master;
 use protection::Protection;
@@ -69,6 +68,8 @@ pub struct Bench {
     pub session_names_evicted: u64,
     /// Where records are opened.
     scratch: Vec<u8>,
+    /// Where records of directions are put together that had none in pieces before.
+    reader: Option<Box<Reader>>,
 }
 
 impl Bench {
@@ -78,12 +79,12 @@ impl Bench {
         let lent =
             Self { keys: self.keys.clone(), hold: self.hold.clone(), late: self.late, ..Self::default() };
         let (learned, scratch) = (std::mem::take(&mut self.learned), std::mem::take(&mut self.scratch));
-        Self { learned, scratch, ..lent }
+        Self { learned, scratch, reader: self.reader.take(), ..lent }
     }
 
     /// Takes it back.
     pub fn take_back(&mut self, lent: Self) {
-        self.scratch = lent.scratch;
+        (self.scratch, self.reader) = (lent.scratch, lent.reader);
         self.session_names_evicted += lent.session_names_evicted;
         if self.learned.is_empty() {
             self.learned = lent.learned;
@@ -110,9 +111,11 @@ pub struct Tls {
     sides: [Side; 2],
     /// Number of the next direction that waits or gives way.
     turns: u64,
-    hello: Option<ClientHello>,
+    /// Random of the last ClientHello.
+    asked: Option<[u8; 32]>,
     chosen: Option<Chosen>,
-    session: Session,
+    /// Shared with the connection inside once that was told of it.
+    session: Arc<Session>,
     early: Early,
     /// Names of the session, for others that resume it, until its secret is known.
     names: VecDeque<SessionName>,
@@ -165,9 +168,9 @@ impl Tls {
             opener,
             sides: [Side::default(), Side::default()],
             turns: 0,
-            hello: None,
+            asked: None,
             chosen: None,
-            session: Session::default(),
+            session: Arc::default(),
             early: Early::None,
             names: VecDeque::new(),
             resumed: Vec::new(),
@@ -188,7 +191,7 @@ impl Tls {
 
     /// What was seen of the handshake.
     #[must_use]
-    pub const fn session(&self) -> &Session {
+    pub fn session(&self) -> &Session {
         &self.session
     }
 
@@ -217,10 +220,10 @@ impl Tls {
     /// The names by which its secret would come, while it waits for it: its client random, the sessions that it resumes.
     #[must_use]
     pub fn wanted(&self) -> Vec<[u8; 32]> {
-        match self.hello.as_ref().filter(|_| self.waits()) {
+        match self.asked.filter(|_| self.waits()) {
             None => Vec::new(),
-            Some(hello) if self.may_resume() => [&[hello.random], &self.resumed[..]].concat(),
-            Some(hello) => vec![hello.random],
+            Some(random) if self.may_resume() => [&[random], &self.resumed[..]].concat(),
+            Some(random) => vec![random],
         }
     }
 
@@ -371,14 +374,20 @@ impl Tls {
         deliver: &mut D,
         read: impl FnOnce(&mut Reader, &mut dyn FnMut(&Record<'_>) -> Verdict),
     ) -> bool {
-        let mut reader = std::mem::take(&mut self.side(direction).reader);
+        let reader = self.side(direction).reader.take();
+        let mut reader = reader.or_else(|| bench.reader.take()).unwrap_or_default();
         let was_lost = reader.is_lost();
         read(&mut reader, &mut |record| self.record(direction, record, bench, deliver));
         if self.failure.is_some() {
             return false;
         }
         let lost = reader.is_lost() && !was_lost;
-        self.side(direction).reader = reader;
+        if reader.is_blank() {
+            // an idle connection keeps no buffer
+            bench.reader = Some(reader);
+        } else {
+            self.side(direction).reader = Some(reader);
+        }
         lost
     }
 
@@ -485,8 +494,8 @@ impl Tls {
     fn protect(&mut self, direction: Direction, bench: &mut Bench) -> Result<(), Wait> {
         let of_client = direction == self.client;
         // of another handshake inside the first either hello may lie in a hole
-        let hellos = self.hello.as_ref().zip(self.chosen.as_ref());
-        let Some((hello, chosen)) = hellos.filter(|(hello, chosen)| chosen.answers == hello.random) else {
+        let hellos = self.asked.as_ref().zip(self.chosen.as_ref());
+        let Some((asked, chosen)) = hellos.filter(|(asked, chosen)| chosen.answers == **asked) else {
             self.fail(Reason::GapInHandshake);
             return Ok(());
         };
@@ -494,7 +503,7 @@ impl Tls {
             self.fail(Reason::UnsupportedSuite);
             return Ok(());
         };
-        let secrets = bench.keys.as_ref().and_then(|keys| keys.of(&hello.random));
+        let secrets = bench.keys.as_ref().and_then(|keys| keys.of(asked));
         let protection = if let Some(secrets) = secrets
             && agreed.version == Version::Tls13
         {
@@ -512,7 +521,7 @@ impl Tls {
         } else if agreed.version == Version::Tls13 {
             None
         } else {
-            let randoms = [&hello.random, &chosen.random];
+            let randoms = [asked, &chosen.random];
             let logged = secrets.and_then(|secrets| secrets.get(keylog::Label::Master));
             let resumed = || {
                 let keys = bench.keys.as_ref().filter(|_| !self.full)?;

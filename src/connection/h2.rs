@@ -112,7 +112,7 @@ impl Http2 {
         let Self { context, client, sides, streams, .. } = self;
         let [up, down] = sides;
         let (side, other) = if direction == Direction::Up { (up, down) } else { (down, up) };
-        let mut fields = std::mem::take(&mut desk.fields);
+        let mut fields = desk.fields.take().unwrap_or_default();
         let mut payload_max = None;
         let is_other_searching = other.is_searching();
         if *client == Some(direction.reverse()) {
@@ -143,7 +143,7 @@ impl Http2 {
         if let Some(most) = payload_max {
             other.allow(most);
         }
-        desk.fields = fields;
+        desk.fields = Some(fields);
         if *client == Some(direction) {
             streams.set_request_pending(side.is_searching(), desk, emit);
         }

@@ -118,7 +118,7 @@ impl Connection {
         for direction in holes {
             look.gap(direction);
         }
-        self.stage = Stage::Looking(look);
+        self.stage = Stage::Looking(Box::new(look));
         for Held { direction, bytes, place } in held {
             self.data(key, desk, direction, &Data { bytes: &bytes, ..place }, emit);
         }

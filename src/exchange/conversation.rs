@@ -20,6 +20,8 @@ pub struct Conversation {
     /// When the part in hand is told at the latest, if it is not the last one.
     due: Timestamp,
     anomalies: Anomalies,
+    /// Why something of what carries it, but none of its messages, is missing in the part in hand.
+    holes: Causes,
     is_told: bool,
 }
 
@@ -57,6 +59,7 @@ impl Conversation {
             last: None,
             due: place.time.plus(desk.part_ns),
             anomalies: Anomalies::EMPTY,
+            holes: Causes::EMPTY,
             is_told: false,
         }
     }
@@ -88,6 +91,11 @@ impl Conversation {
     /// Something is odd about what carries it.
     pub const fn odd(&mut self, odd: Anomalies) {
         self.anomalies.insert(odd);
+    }
+
+    /// Something of what carries it is missing, but none of its messages.
+    pub const fn note_hole(&mut self, cause: Causes) {
+        self.holes.insert(cause);
     }
 
     /// A later copy of a byte was another one.
@@ -159,7 +167,7 @@ impl Conversation {
 
     fn tell(&mut self, cause: Causes, emit: &mut impl FnMut(Finished<'_>)) {
         let call = &mut self.call;
-        call.causes.insert(cause);
+        call.causes.insert(cause.union(std::mem::take(&mut self.holes)));
         call.anomalies = std::mem::take(&mut self.anomalies);
         call.duration_ns = self.last.take().map(|last| last.since(call.time));
         let halves =

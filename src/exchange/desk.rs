@@ -19,7 +19,7 @@ pub struct Desk {
     /// How long a call lasts until it is told in parts, and how long each part is, in nanoseconds.
     pub(super) part_ns: u64,
     /// Room for what a header block of HTTP/2 says.
-    pub fields: Fields,
+    pub fields: Option<Box<Fields>>,
     /// What decrypts.
     pub tls: Bench,
 }

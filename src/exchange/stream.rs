@@ -122,8 +122,8 @@ impl Streams {
             self.tell_parts(desk, time, emit);
         }
         match event.what {
-            What::Fields { fields, cut, bytes, promise, ends } => {
-                let block = Block { fields, cut, bytes, promise, ends };
+            What::Fields { fields, cut, padding, bytes, promise, ends } => {
+                let block = Block { fields, cut, padding, bytes, promise, ends };
                 self.fields(context, desk, of_client, event, &block, emit);
             }
             What::Lost(cut) => self.lose(desk, of_client, cut, emit),
@@ -148,6 +148,14 @@ impl Streams {
                         conversation.gap(of_client, &hole(len, cut));
                     }
                     stream.missing(of_client, len, cut);
+                }
+            }
+            What::Padding(cut) => {
+                let cause = cause_of(cut, of_client);
+                match self.find(event.stream) {
+                    Some(Stream { conversation: Some(conversation), .. }) => conversation.note_hole(cause),
+                    Some(stream) => stream.asked.call.causes.insert(cause),
+                    None => {}
                 }
             }
             What::End(time) => {
@@ -234,6 +242,9 @@ impl Streams {
             let mut asked = desk.take(context, &event.place, direction, Some(event.stream));
             asked.call.protocol = Protocol::H2;
             asked.call.anomalies = std::mem::take(&mut self.late);
+            if self.open.capacity() == 0 {
+                self.open.reserve_exact(1);
+            }
             self.open.insert(at, Stream::new(event.stream, asked));
             at
         });
@@ -375,6 +386,10 @@ impl Streams {
             self.ended.pop_front();
         }
         self.ended.push_back(stream.id);
+        if self.open.is_empty() && self.open.capacity() > 1 {
+            // an idle connection keeps no room but for the next call
+            self.open = VecDeque::new();
+        }
         let head = head_memory(&stream.asked.call);
         self.held_bytes = self.held_bytes.saturating_sub(stream.asked.kept_bytes + head);
         desk.give_back(stream.asked);

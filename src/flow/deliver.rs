@@ -80,6 +80,13 @@ impl Flow {
         self.deadline = Timestamp::MAX;
     }
 
+    /// Gives the memory of delivered bytes back: nobody compares with them any more.
+    pub fn forget(&mut self) {
+        for stream in &mut self.streams {
+            stream.forget();
+        }
+    }
+
     /// Fires what is due at `clock`.
     pub fn fire(
         &mut self,

@@ -5,7 +5,7 @@
 //! position nearby (RFC 9293 §3.4: sequence arithmetic is modulo 2^32).
 
 use super::hold::{Hold, Piece, differs_at};
-use crate::limits::{GAP_FRAMES, HISTORY_BYTES_MAX};
+use crate::limits::{GAP_FRAMES, HISTORY_BYTES_KEPT, HISTORY_BYTES_MAX};
 use crate::time::Timestamp;
 
 /// What is known of where a direction begins.
@@ -31,6 +31,8 @@ pub(super) enum State {
 const ORIGIN: u64 = 1 << 32;
 /// Farther away than this a sequence number belongs to something else: the largest window is 1 GiB (RFC 7323 §2.2).
 const WINDOW: i64 = 1 << 30;
+/// Packets that are mostly under way at once: the room for their bytes is taken with the first.
+const HISTORY_PACKETS: usize = 6;
 
 /// One direction. What the plain case needs stands first, in one line of the cache.
 #[derive(Debug, Default)]
@@ -153,6 +155,10 @@ impl Stream {
             self.history_start = start;
         }
         if bytes.len() <= HISTORY_BYTES_MAX {
+            if self.history.capacity() == 0 && bytes.len() > HISTORY_BYTES_KEPT {
+                // what follows before it is acknowledged finds room at once
+                self.history.reserve_exact((HISTORY_PACKETS * bytes.len()).min(HISTORY_BYTES_MAX));
+            }
             self.history.extend_from_slice(bytes);
         } else {
             self.history_start = start + bytes.len() as u64;
@@ -166,6 +172,14 @@ impl Stream {
         let acked = self.acked.saturating_sub(start).min(bytes.len() as u64);
         let open = bytes.get(acked as usize..).unwrap_or_default();
         differs_at(self.history_start, &self.history, start + acked, open)
+    }
+
+    /// Gives the memory of delivered bytes back once all of them are acknowledged, if it is much.
+    #[inline]
+    pub(super) fn release(&mut self) {
+        if self.acked >= self.next && self.history.capacity() > HISTORY_BYTES_KEPT {
+            self.history = Vec::new();
+        }
     }
 
     /// Gives memory back that an idle direction does not need.

@@ -305,6 +305,7 @@ impl<B> Table<B> {
         if slot.over_since.is_none() {
             if slot.flow.is_over() {
                 slot.over_since = Some(clock);
+                slot.flow.forget();
                 host.close(&slot.key, &mut slot.beside, EndReason::Fin, clock);
             } else if !slot.flow.is_given_up() && host.has_given_up(&slot.beside) {
                 slot.flow.give_up(&mut self.counters);

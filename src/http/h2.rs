@@ -50,6 +50,8 @@ pub enum What<'a> {
         fields: &'a Fields,
         /// Why it is not whole.
         cut: Option<Cut>,
+        /// Why the padding of its frame is not whole.
+        padding: Option<Cut>,
         /// Bytes of the block as it was sent, if it is whole.
         bytes: Option<u64>,
         /// The server sends the head of a request, to push its answer.
@@ -68,6 +70,8 @@ pub enum What<'a> {
     },
     /// Bytes of the body that are missing: how many, where that is known.
     Missing(Option<u64>, Cut),
+    /// Bytes behind the body that have to be zero are missing (RFC 9113 §6.1): nobody knows whether they were.
+    Padding(Cut),
     /// The sender says nothing more on the stream; when the last byte of that came, if it was seen.
     End(Option<Timestamp>),
     /// The sender ends the stream both ways.
@@ -91,7 +95,7 @@ pub struct Side {
     table: Table,
     /// No frame was missed.
     steady: bool,
-    block: Option<Block>,
+    block: Option<Box<Block>>,
     /// Payload of a frame that is read as a whole.
     payload: Vec<u8>,
     /// The longest payload that its sender may send, as far as that was seen.
@@ -111,7 +115,7 @@ enum State {
         place: Place,
     },
     Payload(Frame),
-    Lost(Search),
+    Lost(Box<Search>),
 }
 
 /// A frame of which the payload comes.
@@ -161,7 +165,7 @@ impl Side {
     /// A direction that was joined in its middle: frames begin somewhere in what `search` holds or behind it.
     #[must_use]
     pub fn joined(search: Search) -> Self {
-        let mut side = Self::at(State::Lost(search), false);
+        let mut side = Self::at(State::Lost(Box::new(search)), false);
         side.table.forget();
         side
     }
@@ -181,8 +185,9 @@ impl Side {
     /// Bytes of memory beside the struct itself.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let search = if let State::Lost(search) = &self.state { search.memory() } else { 0 };
-        let block = self.block.as_ref().map_or(0, Block::memory);
+        let search =
+            if let State::Lost(search) = &self.state { size_of::<Search>() + search.memory() } else { 0 };
+        let block = self.block.as_ref().map_or(0, |block| size_of::<Block>() + block.memory());
         search + block + self.table.memory() + self.payload.capacity()
     }
 
@@ -450,18 +455,16 @@ impl Side {
         tell: &mut impl FnMut(Event<'_>),
     ) {
         let Frame { header, place, .. } = *frame;
-        let mut lose = |len| tell(Event { stream: header.stream, place, what: What::Missing(len, cut) });
+        let mut lose = |what| tell(Event { stream: header.stream, place, what });
         match frame.content {
             Content::PadLength => {
                 // what of the rest is body and what is padding stays unknown
-                lose(None);
+                lose(What::Missing(None, cut));
                 frame.content = Content::Skipped;
             }
             Content::Body { padding } => {
                 let body = missing.min(frame.left - padding.min(frame.left));
-                if body > 0 {
-                    lose(Some(u64::from(body)));
-                }
+                lose(if body > 0 { What::Missing(Some(u64::from(body)), cut) } else { What::Padding(cut) });
             }
             Content::Whole => {
                 let payload = std::mem::take(&mut self.payload);
@@ -487,7 +490,7 @@ impl Side {
         self.cut_block(cut, fields, tell);
         self.table.forget();
         self.steady = false;
-        self.state = State::Lost(Search::new(self.payload_max));
+        self.state = State::Lost(Box::new(Search::new(self.payload_max)));
         tell(Event { stream: 0, place: Place::default(), what: What::Lost(cut) });
     }
 }

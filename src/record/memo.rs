@@ -84,7 +84,10 @@ impl Memo {
         let kept = Shown { header, value: value.to_vec(), text: text.to_vec() };
         match self.shown.get_mut(self.next) {
             Some(place) => *place = kept,
-            None => self.shown.push(kept),
+            None => {
+                self.shown.reserve_exact(1);
+                self.shown.push(kept);
+            }
         }
         self.next = (self.next + 1) % REMEMBERED_VALUES_MAX;
     }

@@ -39,10 +39,10 @@ pub(super) struct Aead {
 
 enum Key {
     Fast(LessSafeKey),
-    Ccm128(Ccm<Aes128, U16, U12>),
-    Ccm256(Ccm<Aes256, U16, U12>),
-    Ccm128Short(Ccm<Aes128, U8, U12>),
-    Ccm256Short(Ccm<Aes256, U8, U12>),
+    Ccm128(Box<Ccm<Aes128, U16, U12>>),
+    Ccm256(Box<Ccm<Aes256, U16, U12>>),
+    Ccm128Short(Box<Ccm<Aes128, U8, U12>>),
+    Ccm256Short(Box<Ccm<Aes256, U8, U12>>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,10 +173,12 @@ impl Aead {
             Bulk::Aes128Gcm => fast(&AES_128_GCM)?,
             Bulk::Aes256Gcm => fast(&AES_256_GCM)?,
             Bulk::ChaCha20Poly1305 => fast(&CHACHA20_POLY1305)?,
-            Bulk::Ccm { key_bytes: 16, tag_bytes: 16 } => Key::Ccm128(Ccm::new_from_slice(key).ok()?),
-            Bulk::Ccm { key_bytes: 16, .. } => Key::Ccm128Short(Ccm::new_from_slice(key).ok()?),
-            Bulk::Ccm { tag_bytes: 16, .. } => Key::Ccm256(Ccm::new_from_slice(key).ok()?),
-            Bulk::Ccm { .. } => Key::Ccm256Short(Ccm::new_from_slice(key).ok()?),
+            Bulk::Ccm { key_bytes: 16, tag_bytes: 16 } => {
+                Key::Ccm128(Box::new(Ccm::new_from_slice(key).ok()?))
+            }
+            Bulk::Ccm { key_bytes: 16, .. } => Key::Ccm128Short(Box::new(Ccm::new_from_slice(key).ok()?)),
+            Bulk::Ccm { tag_bytes: 16, .. } => Key::Ccm256(Box::new(Ccm::new_from_slice(key).ok()?)),
+            Bulk::Ccm { .. } => Key::Ccm256Short(Box::new(Ccm::new_from_slice(key).ok()?)),
             Bulk::Cbc { .. } | Bulk::Null { .. } => return None,
         };
         Some(Opener::Aead(Box::new(Self { key, iv, nonce, version })))
@@ -203,7 +205,6 @@ impl Aead {
         let length = sealed.len().checked_sub(self.tag_bytes()).ok_or(BadMac)?;
         let (ciphertext, tag) = sealed.split_at(length);
         let nonce = self.nonce(sequence, explicit);
-        out.clear();
         if self.version == Version::Tls13 {
             self.open_with(nonce, &header, ciphertext, tag, out)
         } else {
@@ -239,12 +240,14 @@ impl Aead {
         out: &mut Vec<u8>,
     ) -> Result<(), BadMac> {
         if let Key::Fast(key) = &self.key {
+            // what is in it is written over: zeros are needed only where it grows
             out.resize(ciphertext.len(), 0);
             let nonce = Nonce::assume_unique_for_key(nonce);
             return key
                 .open_separate_gather(nonce, Aad::from(data), ciphertext, tag, out)
                 .map_err(|_| BadMac);
         }
+        out.clear();
         out.extend_from_slice(ciphertext);
         let nonce = GenericArray::from_slice(&nonce);
         let opened = match &self.key {

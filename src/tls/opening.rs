@@ -23,7 +23,7 @@ impl Tls {
         if is_13 && record.kind() != DATA {
             return if record.in_sequence { Verdict::Taken } else { Verdict::Refused };
         }
-        let secrets = self.hello.as_ref().and_then(|hello| bench.keys.as_ref()?.of(&hello.random));
+        let secrets = self.asked.and_then(|random| bench.keys.as_ref()?.of(&random));
         let mut plaintext = std::mem::take(&mut bench.scratch);
         let of_client = direction == self.client;
         let suite = self.chosen.as_ref().and_then(|chosen| chosen.suite);
@@ -156,7 +156,7 @@ impl Tls {
         if std::mem::replace(&mut self.opened, true) {
             return;
         }
-        deliver(Event::Opened(Arc::new(self.session.clone())));
+        deliver(Event::Opened(Arc::clone(&self.session)));
         for direction in [self.client, self.client.reverse()] {
             let start =
                 Start { offset: self.side(direction).plain.start(), known: true, opener: self.opener };
@@ -236,7 +236,7 @@ impl Tls {
 
     /// Both hellos were seen.
     pub(super) const fn knows_hellos(&self) -> bool {
-        self.hello.is_some() && self.chosen.is_some()
+        self.asked.is_some() && self.chosen.is_some()
     }
 
     pub(super) fn end(&mut self, direction: Direction, end: &End, deliver: &mut impl FnMut(Event<'_>)) {

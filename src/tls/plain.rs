@@ -14,8 +14,11 @@ use crate::limits::RECORD_ENDS_MAX;
 pub(super) struct Plain {
     start: u64,
     next: u64,
-    /// Raw and plain positions behind the newest records.
-    ends: VecDeque<(u64, u64)>,
+    /// Raw and plain positions behind the newest records: their low halves, which say all in the last 4 GiB.
+    ends: VecDeque<[u32; 2]>,
+    /// Those behind the newest of them, whole.
+    raw: u64,
+    plain: u64,
     /// Older ends were forgotten.
     forgot: bool,
     in_gap: bool,
@@ -41,7 +44,7 @@ impl Plain {
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.ends.capacity() * size_of::<(u64, u64)>()
+        self.ends.capacity() * size_of::<[u32; 2]>()
     }
 
     /// The plaintext of a record, in one piece for each packet. `other` is the direction that its packets acknowledge.
@@ -101,15 +104,28 @@ impl Plain {
 
     /// Where the plaintext ends of which a raw position acknowledges all records.
     fn translate(&self, raw: u64) -> Option<u64> {
-        let known = self.ends.iter().rev().find(|(end, _)| *end <= raw).map(|(_, plain)| *plain);
+        let known = self.ends.iter().rev().find(|[end, _]| back(self.raw, *end) <= raw);
+        let known = known.map(|[_, plain]| back(self.plain, *plain));
         known.or((!self.forgot).then_some(self.start))
     }
 
     fn remember(&mut self, raw: u64) {
-        if self.ends.len() >= RECORD_ENDS_MAX {
+        let raw = raw.max(self.raw);
+        let is_near = |from: u64, to: u64| to.saturating_sub(from) <= u64::from(u32::MAX);
+        while let Some([end, plain]) = self.ends.front()
+            && (self.ends.len() >= RECORD_ENDS_MAX
+                || !is_near(back(self.raw, *end), raw)
+                || !is_near(back(self.plain, *plain), self.next))
+        {
             self.ends.pop_front();
             self.forgot = true;
         }
-        self.ends.push_back((raw, self.next));
+        (self.raw, self.plain) = (raw, self.next);
+        self.ends.push_back([raw as u32, self.next as u32]);
     }
+}
+
+/// The position with that low half that is `position` or the last one before it.
+const fn back(position: u64, low: u32) -> u64 {
+    position.saturating_sub((position as u32).wrapping_sub(low) as u64)
 }

@@ -56,7 +56,8 @@ pub(super) enum Attempt {
 }
 
 impl Protection {
-    const BYTES: usize = size_of::<Self>() + 2048;
+    /// With the key as the library spreads it out: 600 bytes for AES-GCM, up to a thousand for others.
+    const BYTES: usize = size_of::<Self>() + 1024;
 
     /// Memory with keys and all.
     pub(super) fn memory(&self) -> usize {

@@ -15,6 +15,9 @@ use crate::time::Timestamp;
 /// Length of a record's header.
 pub(super) const HEADER_BYTES: usize = 5;
 
+/// Bytes that a packet brings as a rule, for the room of a list of packets.
+const PACKET_BYTES: usize = 1400;
+
 /// A record, or what looks like one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record<'a> {
@@ -49,6 +52,13 @@ pub(super) struct Packet {
     pub(super) time: Timestamp,
     /// What it acknowledges, as a raw position of the other direction.
     pub(super) ack: Option<u64>,
+}
+
+impl Packet {
+    /// The part of it that begins with `rest`, which is the last of `data`.
+    const fn behind(self, data: &Data<'_>, rest: &[u8]) -> Self {
+        Self { offset: data.offset + (data.bytes.len() - rest.len()) as u64, ..self }
+    }
 }
 
 /// What became of a record.
@@ -101,6 +111,11 @@ impl Reader {
         self.pending.capacity() + self.packets.capacity() * size_of::<Packet>()
     }
 
+    /// A record begins with the next byte.
+    pub(super) const fn is_blank(&self) -> bool {
+        self.pending.is_empty() && matches!(self.state, State::Between)
+    }
+
     /// The borders of the records are not known.
     pub(super) const fn is_lost(&self) -> bool {
         matches!(self.state, State::Lost { .. })
@@ -118,10 +133,22 @@ impl Reader {
             }
             rest = rest.get(skipped as usize..).unwrap_or_default();
         }
-        // whole records in one packet are read where they lie
-        while self.pending.is_empty() && self.state == State::Between {
+        while self.state == State::Between && !rest.is_empty() {
+            if let Some(missing) = self.missing(rest) {
+                // no more than the record needs, so that what follows it can be read where it lies
+                let (now, behind) = rest.split_at(missing.min(rest.len()));
+                self.gather(now, packet.behind(data, rest));
+                rest = behind;
+                if now.len() == missing && !self.resume(take) {
+                    break;
+                }
+                continue;
+            }
+            if !self.pending.is_empty() {
+                break;
+            }
             let Some((header, payload)) = whole(rest) else { break };
-            let offset = data.offset + (data.bytes.len() - rest.len()) as u64;
+            let offset = packet.behind(data, rest).offset;
             let packets = std::slice::from_ref(&packet);
             let record = Record { header, payload, offset, packets, in_sequence: true, passed: 0 };
             let verdict = take(&record);
@@ -133,13 +160,33 @@ impl Reader {
                 return data.bytes.len() - rest.len();
             }
         }
-        if rest.is_empty() {
-            return data.bytes.len();
+        if !rest.is_empty() {
+            self.gather(rest, packet.behind(data, rest));
+            self.resume(take);
         }
-        let before = data.bytes.len() - rest.len();
-        self.gather(rest, Packet { offset: data.offset + before as u64, ..packet });
-        self.resume(take);
         data.bytes.len()
+    }
+
+    /// Bytes that the pending record lacks, which goes on with `rest`. `None`: nothing is pending, it waits, or it is none.
+    fn missing(&self, rest: &[u8]) -> Option<usize> {
+        if self.pending.is_empty() {
+            return None;
+        }
+        let known = self.pending.first_chunk::<HEADER_BYTES>().copied();
+        let Some(header) = known.or_else(|| self.header_with(rest)) else {
+            return Some(HEADER_BYTES - self.pending.len());
+        };
+        let [.., high, low] = header;
+        let wanted = HEADER_BYTES + usize::from(u16::from_be_bytes([high, low]));
+        wanted.checked_sub(self.pending.len()).filter(|missing| *missing > 0 && is_header(&header))
+    }
+
+    /// The header of the pending record, which ends in `rest`, if all of it is there.
+    #[cold]
+    fn header_with(&self, rest: &[u8]) -> Option<[u8; HEADER_BYTES]> {
+        let mut header = [0; HEADER_BYTES];
+        let begins = header.iter_mut().zip(self.pending.iter().chain(rest)).map(|(to, from)| *to = *from);
+        (begins.count() == HEADER_BYTES).then_some(header)
     }
 
     /// Offers again what waits. False: it still has to wait.
@@ -273,6 +320,7 @@ impl Reader {
             let length = if kind == 0 { 0 } else { usize::from(u16::from_be_bytes([high, low])) };
             let length = length.min(TLS_RECORD_BYTES_MAX);
             self.pending.reserve_exact((HEADER_BYTES + length).max(bytes.len()));
+            self.packets.reserve_exact(1 + length / PACKET_BYTES);
         }
         self.pending.extend_from_slice(bytes);
         self.packets.push(packet);
@@ -289,12 +337,11 @@ impl Reader {
             return;
         }
         self.offset += at as u64;
-        if at == pending.len() {
-            // an idle connection keeps no buffer
-            (self.pending, self.packets) = (Vec::new(), Vec::new());
-            return;
-        }
         pending.drain(..at);
+        if pending.is_empty() {
+            // whoever reads next gets the room
+            pending.shrink_to(TLS_RECORD_BYTES_MAX);
+        }
         let first = packets.iter().rposition(|packet| packet.offset <= self.offset).unwrap_or(0);
         packets.drain(..first);
         (self.pending, self.packets) = (pending, packets);

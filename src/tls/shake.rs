@@ -1,5 +1,7 @@
 //! What handshake messages change.
 
+use std::sync::Arc;
+
 use super::cipher::Agreed;
 use super::cipher::suite::{self, Suite};
 use super::handshake::{self, ClientHello, Message, ServerHello};
@@ -32,7 +34,7 @@ impl Tls {
             handshake::CLIENT_KEY_EXCHANGE if of_client => self.client_key_exchange(message.body, bench),
             handshake::ENCRYPTED_EXTENSIONS if !of_client => {
                 let (alpn, early) = handshake::encrypted_extensions(message.body);
-                self.session.alpn = alpn;
+                Arc::make_mut(&mut self.session).alpn = alpn;
                 self.decide_early(if early { Early::Accepted } else { Early::Rejected });
             }
             handshake::NEW_SESSION_TICKET
@@ -52,7 +54,8 @@ impl Tls {
                 if self.session.certificate_names.is_empty() {
                     let agreed = self.chosen.as_ref().and_then(|chosen| chosen.agreed);
                     let version = agreed.map_or(Version::Tls12, |agreed| agreed.version);
-                    self.session.certificate_names = handshake::names(version, message.body);
+                    let names = handshake::names(version, message.body);
+                    Arc::make_mut(&mut self.session).certificate_names = names;
                 }
             }
             handshake::SERVER_HELLO_DONE if !of_client => self.full = true,
@@ -61,13 +64,14 @@ impl Tls {
     }
 
     pub(super) fn client_hello(&mut self, body: &[u8]) {
-        let Some(mut hello) = ClientHello::read(body) else {
+        let Some(hello) = ClientHello::read(body) else {
             return self.fail(Reason::UnsupportedSuite);
         };
         if self.session.ja4.is_none() {
-            self.session.has_client_hello = true;
-            self.session.server_name.clone_from(&hello.server_name);
-            self.session.ja4 = Some(hello.ja4.clone());
+            let session = Arc::make_mut(&mut self.session);
+            session.has_client_hello = true;
+            session.server_name = hello.server_name;
+            session.ja4 = Some(hello.ja4);
         }
         self.early = match self.early {
             Early::None if hello.early_data => Early::Offered,
@@ -77,9 +81,7 @@ impl Tls {
         self.resumed = (!ticket.is_empty()).then(|| name_of_ticket(ticket)).into_iter().collect();
         self.resumed.extend((!id.is_empty()).then(|| name_of_id(id)));
         self.full = false;
-        // its name says all that is asked of it
-        hello.ticket = Vec::new();
-        self.hello = Some(hello);
+        self.asked = Some(hello.random);
         self.master = Master::Unknown;
         for side in &mut self.sides {
             side.proves_master = false;
@@ -93,13 +95,14 @@ impl Tls {
         if hello.retry {
             return self.decide_early(Early::Rejected);
         }
-        let answers = self.hello.as_ref().map(|hello| hello.random).unwrap_or_default();
+        let answers = self.asked.unwrap_or_default();
         if self.chosen.as_ref().is_some_and(|chosen| chosen.answers == answers) {
             // the ClientHello that this one answers lies in a hole
             return self.fail(Reason::GapInHandshake);
         }
-        self.session.version = Some(version_name(hello.version_number));
-        self.session.cipher = Some(suite::name(hello.cipher));
+        let session = Arc::make_mut(&mut self.session);
+        session.version = Some(version_name(hello.version_number));
+        session.cipher = Some(suite::name(hello.cipher));
         let agreed = hello.version().map(|version| Agreed {
             version,
             encrypt_then_mac: hello.encrypt_then_mac,
@@ -109,10 +112,13 @@ impl Tls {
             Suite::of(hello.cipher).filter(|_| agreed.is_some() && matches!(hello.compression, 0 | DEFLATE));
         let extended_master_secret = hello.extended_master_secret;
         let chosen = Chosen { answers, random: hello.random, agreed, suite, extended_master_secret };
-        if !chosen.is_13() {
+        if chosen.is_13() {
+            // what it resumes says nothing of its secrets
+            self.resumed = Vec::new();
+        } else {
             self.names =
                 (!hello.session_id.is_empty()).then(|| name_of_id(&hello.session_id)).into_iter().collect();
-            self.session.alpn = hello.alpn.map_or(Alpn::None, Alpn::Named);
+            Arc::make_mut(&mut self.session).alpn = hello.alpn.map_or(Alpn::None, Alpn::Named);
             self.decide_early(Early::Rejected);
         }
         if !suite.is_some_and(|suite| suite.sends_secret) {
@@ -130,12 +136,12 @@ impl Tls {
         let transcript = self.transcript.take();
         self.master = Master::Unknown;
         self.resume_server();
-        let (Some(hello), Some(chosen), Some(keys)) = (&self.hello, &self.chosen, &bench.keys) else {
+        let (Some(asked), Some(chosen), Some(keys)) = (&self.asked, &self.chosen, &bench.keys) else {
             return;
         };
         let (Some(agreed), Some(suite)) = (chosen.agreed, chosen.suite) else { return };
         let Some(premaster) = body.get(2..).and_then(|encrypted| keys.premaster(encrypted)) else { return };
-        let randoms = [&hello.random, &chosen.random];
+        let randoms = [asked, &chosen.random];
         let secret = |session| master_secret(agreed.version, suite.hash, &premaster, randoms, session);
         self.master = match transcript {
             _ if !chosen.extended_master_secret => Master::Assumed(secret(None)),

@@ -13,7 +13,8 @@ use super::record::Reader;
 /// One direction.
 #[derive(Debug, Default)]
 pub(super) struct Side {
-    pub(super) reader: Reader,
+    /// `None`: no record is in pieces.
+    pub(super) reader: Option<Box<Reader>>,
     pub(super) joiner: Joiner,
     pub(super) plain: Plain,
     pub(super) cover: Cover,
@@ -64,7 +65,8 @@ pub(super) enum Wait {
 impl Side {
     pub(super) fn memory(&self) -> usize {
         let keys = self.keys().map_or(0, Protection::memory);
-        self.reader.memory() + self.joiner.memory() + self.plain.memory() + keys
+        let reader = self.reader.as_ref().map_or(0, |reader| size_of::<Reader>() + reader.memory());
+        reader + self.joiner.memory() + self.plain.memory() + keys
     }
 
     pub(super) const fn keys(&self) -> Option<&Protection> {

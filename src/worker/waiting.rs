@@ -248,6 +248,7 @@ impl Office {
                 office.tell_call(key, memo, &mut finished);
             })
         });
+        beside.memo = Memo::default();
         if let Some(told) = told {
             self.tell_connection(key, &told);
         }

@@ -141,9 +141,9 @@ fn describe(call: &Call, said: &[Said; 2], left: &[Left; 2], views: &[[BTreeMap<
         for frame in said[end.index()].frames.iter().filter(is_of_call) {
             seen |= left.any(frame.start, frame.end);
             let block = frame.block.map(|(number, _)| &said[end.index()].blocks[number]);
-            // padding is nothing of a call, and neither is an interim answer
+            // an interim answer is nothing of a call
             let is_told = block.is_none_or(|block| !block.is_interim());
-            missing |= is_told && !left.has(frame.start, frame.content().1);
+            missing |= is_told && !left.has(frame.start, frame.end);
         }
         let [careful, bold] =
             [0, 1].map(|view| views[end.index()][view].get(&call.stream).cloned().unwrap_or_default());

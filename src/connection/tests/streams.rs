@@ -344,3 +344,22 @@ fn a_request_that_is_still_looked_for_when_its_answer_shows_who_the_client_is() 
     let third = told.iter().find(|told| told.call.stream_id == Some(3)).unwrap();
     assert!(third.call.request.seen && third.call.status == Some(200), "{:?}", lines(&told));
 }
+
+#[test]
+fn a_hole_in_padding_makes_the_call_partial_and_keeps_its_size() {
+    let padded = frame(kind::DATA, flag::END_STREAM | flag::PADDED, 1, b"\x03body\0\0\0");
+    let settings = frame(kind::SETTINGS, 0, 0, &[]);
+    let ask = [PREFACE.as_slice(), &settings, &head(1, true, GET)].concat();
+    let answer = [settings, head(1, false, OK), padded].concat();
+    let seen = answer.len() - 2;
+    let part = |direction, at, what, turn| Part { direction, at, what, turn };
+    let parts = [
+        part(Direction::Up, 0, Ok(ask), 0),
+        part(Direction::Down, 0, Ok(answer[..seen].to_vec()), 1),
+        part(Direction::Down, seen, Err(2), 1),
+    ];
+    let told = play(&parts, Setting::default()).0.remove(0);
+    assert_eq!(told.call.causes, Causes::GAP_IN_RESPONSE);
+    assert_eq!(told.call.response.body_bytes, Some(4));
+    assert!(told.call.duration_ns.is_none(), "its last byte was not seen");
+}

@@ -76,6 +76,7 @@ pub(super) fn why(half: &Half, blind: Option<Causes>, gap: Causes, cause: Causes
 pub(super) struct Block<'a> {
     pub(super) fields: &'a Fields,
     pub(super) cut: Option<Cut>,
+    pub(super) padding: Option<Cut>,
     pub(super) bytes: Option<u64>,
     pub(super) promise: bool,
     pub(super) ends: bool,
@@ -166,7 +167,7 @@ impl Stream {
 
     /// A header block. True: the server has agreed to speak WebSocket.
     pub(super) fn fields(&mut self, desk: &Desk, of_request: bool, place: &Place, block: &Block<'_>) -> bool {
-        let Block { fields, cut, bytes, .. } = *block;
+        let Block { fields, cut, padding, bytes, .. } = *block;
         let has_ended = self.half(of_request).ended;
         let call = &mut self.asked.call;
         call.anomalies.insert(fields.anomalies);
@@ -184,6 +185,9 @@ impl Stream {
         call.causes.insert(self.head_causes);
         let half = if of_request { &mut self.request } else { &mut self.response };
         let kind = block.kind(half, of_request, place.in_sequence, call.status);
+        if let Some(cut) = padding.filter(|_| kind != BlockKind::Interim) {
+            call.causes.insert(cause_of(cut, of_request));
+        }
         // trailers, or a head that is both; an interim answer says nothing of the end
         if !of_request && kind != BlockKind::Interim && (kind != BlockKind::Head || block.ends) {
             self.asked.note_grpc_end(fields.value(b"grpc-status"), fields.value(b"grpc-message"));

@@ -86,14 +86,14 @@ impl Heard {
     fn hear(&mut self, event: &Event<'_>) {
         assert!(event.place.offset <= self.reached, "{event:?} at {}", self.reached);
         let text = match event.what {
-            What::Fields { fields, cut, bytes, promise, ends } => {
+            What::Fields { fields, cut, padding, bytes, promise, ends } => {
                 let text = String::from_utf8_lossy(fields.text());
                 let end = fields.text().len();
                 let mut spans = fields.headers.iter().filter(|header| header.name.is_known());
                 assert!(
                     spans.all(|header| header.name.end as usize <= end && header.value.end as usize <= end)
                 );
-                format!("{text:?} {cut:?} {bytes:?} {promise} {ends}")
+                format!("{text:?} {cut:?} {padding:?} {bytes:?} {promise} {ends}")
             }
             What::Body { bytes, .. } => {
                 self.body_bytes += bytes.len() as u64;

@@ -20,6 +20,8 @@ pub(super) struct Block {
     frames: u32,
     end_stream: bool,
     promise: bool,
+    /// Why the padding behind its first piece is not whole.
+    padding: Option<Cut>,
 }
 
 impl Block {
@@ -47,12 +49,13 @@ impl Side {
                     return self.give_up_block(header.stream, place, Anomalies::EMPTY, fields, tell);
                 };
                 let end_stream = !promise && header.has(flag::END_STREAM);
-                let cut = if whole { None } else { cut.or(Some(Cut::Malformed)) };
-                let block = Block { stream, place, bytes: Vec::new(), frames: 1, end_stream, promise };
+                let (cut, padding) = if whole { (None, cut) } else { (cut.or(Some(Cut::Malformed)), None) };
+                let block =
+                    Block { stream, place, bytes: Vec::new(), frames: 1, end_stream, promise, padding };
                 if cut.is_some() || header.has(flag::END_HEADERS) {
                     self.decode(&block, fragment, cut, fields, tell);
                 } else {
-                    self.block = Some(Block { bytes: fragment.to_vec(), ..block });
+                    self.block = Some(Box::new(Block { bytes: fragment.to_vec(), ..block }));
                 }
             }
             kind::CONTINUATION => self.continued(header, place, payload, cut, fields, tell),
@@ -124,7 +127,7 @@ impl Side {
         fields: &mut Fields,
         tell: &mut impl FnMut(Event<'_>),
     ) {
-        let Block { stream, place, end_stream, promise, .. } = *block;
+        let Block { stream, place, end_stream, promise, padding, .. } = *block;
         fields.clear();
         let read = hpack::decode(&mut self.table, bytes, fields);
         if cut.is_none()
@@ -140,9 +143,10 @@ impl Side {
         if cut.is_some() {
             self.table.forget();
         }
-        let (bytes, time) =
-            if cut.is_none() { (Some(bytes.len() as u64), Some(self.now)) } else { (None, None) };
-        tell(Event { stream, place, what: What::Fields { fields, cut, bytes, promise, ends: end_stream } });
+        let bytes = cut.is_none().then_some(bytes.len() as u64);
+        let time = cut.or(padding).is_none().then_some(self.now);
+        let what = What::Fields { fields, cut, padding, bytes, promise, ends: end_stream };
+        tell(Event { stream, place, what });
         if end_stream {
             tell(Event { stream, place, what: What::End(time) });
         }
@@ -169,11 +173,9 @@ impl Side {
         fields.clear();
         fields.anomalies = odd;
         let cut = if odd.is_empty() { Cut::Lost } else { Cut::Malformed };
-        tell(Event {
-            stream,
-            place,
-            what: What::Fields { fields, cut: Some(cut), bytes: None, promise: false, ends: false },
-        });
+        let cut = Some(cut);
+        let what = What::Fields { fields, cut, padding: None, bytes: None, promise: false, ends: false };
+        tell(Event { stream, place, what });
     }
 }
 

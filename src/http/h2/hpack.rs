@@ -52,7 +52,7 @@ pub fn decode(table: &mut Table, block: &[u8], fields: &mut Fields) -> Result<()
             // §6.1: indexed field
             let index = number(&mut rest, 0x7f)?;
             match table.get(index).ok_or(Broken::Invalid)? {
-                Some((name, value)) => fields.push(name, value),
+                Some(field) => fields.push(&field),
                 None => fields.push_unknown(),
             }
         } else if first & 0xe0 == 0x20 {
@@ -78,10 +78,14 @@ fn literal(
     fields: &mut Fields,
 ) -> Result<(), Broken> {
     let start = fields.begin();
+    let mut traits = None;
     let named = match name {
         Name::Text(text) => fields.append(text.coded, text.bytes),
         Name::Index(index) => match table.get(*index).ok_or(Broken::Invalid)? {
-            Some((name, _)) => fields.append(false, name),
+            Some(field) => {
+                traits = Some(field.traits);
+                fields.append(false, field.name())
+            }
             None => {
                 // a value without its name says nothing that may be told
                 fields.push_unknown();
@@ -97,9 +101,9 @@ fn literal(
         fields.cut(start);
         return Err(broken);
     }
-    let (name, value) = fields.close(start, colon);
+    let field = fields.close(start, colon, traits);
     if insert {
-        table.insert(name, value);
+        table.insert(&field);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! The code is canonical: codes of one length follow one another in the order of their symbols, and shorter ones are
 //! less than the beginnings of longer ones. So the lengths alone give the code. Short codes, which is nearly all text,
-//! are found by one look at their first bits; of longer ones the length is found by comparing.
+//! are found by one look at their first bits, two at once where both fit; of longer ones the length is found by comparing.
 
 /// Length of each symbol's code in bits; the last one is EOS.
 const LENGTHS: [u8; 257] = [
@@ -19,13 +19,13 @@ const LENGTHS: [u8; 257] = [
 ];
 const EOS: usize = 256;
 const LENGTH_MAX: usize = 30;
-/// Codes up to this length are looked up.
-const SHORT_BITS: u32 = 10;
+/// So many bits are looked up at once: two codes of most letters and digits.
+const SHORT_BITS: u32 = 12;
 
 /// The code, made from the lengths.
 struct Code {
-    /// By the first bits: symbol and length; length zero where the code is longer.
-    short: [(u8, u8); 1 << SHORT_BITS],
+    /// By the first bits.
+    short: [Short; 1 << SHORT_BITS],
     /// By length: behind the last code of that length, as the first of 32 bits.
     ends: [u64; LENGTH_MAX + 1],
     /// By length: the code of its first symbol, and where that stands in `order`.
@@ -34,11 +34,21 @@ struct Code {
     order: [u16; 257],
 }
 
+/// The codes that a few bits begin with.
+#[derive(Clone, Copy)]
+struct Short {
+    symbols: [u8; 2],
+    /// Bits of the first code; zero where it is longer.
+    first: u8,
+    /// Bits of both, or of the first where the second one is longer.
+    both: u8,
+}
+
 static CODE: Code = code();
 
 const fn code() -> Code {
     let mut made = Code {
-        short: [(0, 0); 1 << SHORT_BITS],
+        short: [Short { symbols: [0; 2], first: 0, both: 0 }; 1 << SHORT_BITS],
         ends: [0; LENGTH_MAX + 1],
         firsts: [(0, 0); LENGTH_MAX + 1],
         order: [0; 257],
@@ -55,7 +65,8 @@ const fn code() -> Code {
                     let free = SHORT_BITS as usize - length;
                     let mut at = (next as usize) << free;
                     while at < (next as usize + 1) << free {
-                        made.short[at] = (symbol as u8, length as u8);
+                        made.short[at] =
+                            Short { symbols: [symbol as u8, 0], first: length as u8, both: length as u8 };
                         at += 1;
                     }
                 }
@@ -67,7 +78,22 @@ const fn code() -> Code {
         made.ends[length] = (next as u64) << (32 - length);
         length += 1;
     }
+    add_second(&mut made.short);
     made
+}
+
+/// Adds the second code where it fits behind the first.
+const fn add_second(short: &mut [Short; 1 << SHORT_BITS]) {
+    let mut at = 0;
+    while at < short.len() {
+        let first = short[at].first;
+        let second = short[(at << first) % short.len()];
+        if first != 0 && second.first != 0 && first + second.first <= SHORT_BITS as u8 {
+            short[at].symbols[1] = second.symbols[0];
+            short[at].both = first + second.first;
+        }
+        at += 1;
+    }
 }
 
 /// The text is not in this code (RFC 7541 §5.2): it holds EOS, or ends with what is no padding.
@@ -79,49 +105,78 @@ pub(super) struct Invalid;
 /// # Errors
 /// If `coded` is not in the code; what was appended until then stays.
 pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), Invalid> {
-    // no symbol has fewer than five bits
-    out.reserve(coded.len() * 8 / 5 + 1);
+    let mut at = out.len();
+    // no symbol has fewer than five bits, and two are written at once
+    out.resize(at + coded.len() * 8 / 5 + 2, 0);
+    let read = decode_at(coded, out, &mut at);
+    out.truncate(at);
+    read
+}
+
+/// Writes to `out` from `at` on.
+fn decode_at(coded: &[u8], out: &mut [u8], at: &mut usize) -> Result<(), Invalid> {
+    let mut put = |symbols: [u8; 2], count: usize| {
+        if let Some(to) = out.get_mut(*at..*at + 2) {
+            to.copy_from_slice(&symbols);
+        }
+        *at += count;
+    };
+    // the next bits stand at the top; so many of them are known to be there
     let (mut bits, mut count, mut rest) = (0_u64, 0_u32, coded);
-    loop {
-        // the next bits stand at the top
-        if let Some((eight, behind)) = rest.split_first_chunk::<8>()
-            && count <= 32
-        {
-            bits |= u64::from_be_bytes(*eight) >> 32 << 32 >> count;
-            rest = rest.get(4..).unwrap_or(behind);
-            count += 32;
-        } else {
-            while count <= 56 {
-                let Some((byte, behind)) = rest.split_first() else { break };
-                bits |= u64::from(*byte) << (56 - count);
-                rest = behind;
-                count += 8;
+    while let Some(eight) = rest.first_chunk() {
+        bits |= u64::from_be_bytes(*eight) >> count;
+        let taken = (u64::BITS - 1 - count) / 8;
+        rest = rest.get(taken as usize..).unwrap_or_default();
+        count += 8 * taken;
+        while count >= LENGTH_MAX as u32 {
+            let Short { symbols, first, both } = short(bits);
+            let mut length = u32::from(both);
+            if first == 0 {
+                let (symbol, bits) = long(bits, count).ok_or(Invalid)?;
+                put([symbol, 0], 1);
+                length = bits;
+            } else {
+                put(symbols, 1 + usize::from(both > first));
             }
-        }
-        let fill = if rest.is_empty() { 0 } else { LENGTH_MAX as u32 - 1 };
-        while count > fill {
-            let (symbol, length) = CODE.short[(bits >> (64 - SHORT_BITS)) as usize];
-            let length = u32::from(length);
-            if length != 0 && length <= count {
-                out.push(symbol);
-                bits <<= length;
-                count -= length;
-                continue;
-            }
-            match long(bits, count) {
-                Some((symbol, length)) => {
-                    out.push(symbol);
-                    bits <<= length;
-                    count -= length;
-                }
-                None if rest.is_empty() => return padding(bits, count),
-                None => return Err(Invalid),
-            }
-        }
-        if rest.is_empty() && count == 0 {
-            return Ok(());
+            bits <<= length;
+            count -= length;
         }
     }
+    loop {
+        while count <= 56
+            && let Some((byte, behind)) = rest.split_first()
+        {
+            bits |= u64::from(*byte) << (56 - count);
+            rest = behind;
+            count += 8;
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        let Short { symbols, first, both } = short(bits);
+        let length = if both > first && u32::from(both) <= count {
+            put(symbols, 2);
+            u32::from(both)
+        } else if first != 0 && u32::from(first) <= count {
+            put(symbols, 1);
+            u32::from(first)
+        } else if let Some((symbol, length)) = long(bits, count) {
+            put([symbol, 0], 1);
+            length
+        } else if rest.is_empty() {
+            return padding(bits, count);
+        } else {
+            return Err(Invalid);
+        };
+        bits <<= length;
+        count -= length;
+    }
+}
+
+/// What the bits at the top begin with.
+#[inline]
+fn short(bits: u64) -> Short {
+    CODE.short[(bits >> (u64::BITS - SHORT_BITS)) as usize]
 }
 
 /// A symbol with a long code at the top of `bits`.

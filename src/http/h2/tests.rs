@@ -22,11 +22,12 @@ impl Heard {
     fn note(&mut self, event: &Event<'_>) {
         let stream = event.stream;
         let text = match event.what {
-            What::Fields { fields, cut, bytes, promise, ends: _ } => {
+            What::Fields { fields, cut, padding, bytes, promise, .. } => {
                 let names = fields.headers.iter().map(|header| header.name.of(fields.text()).len());
                 let odd: Vec<&str> = fields.anomalies.names().collect();
+                let padding = padding.map(|cut| format!("padding {cut:?} ")).unwrap_or_default();
                 format!(
-                    "fields {:?} {:?} {cut:?} {bytes:?} {promise} {odd:?} at {}",
+                    "fields {:?} {:?} {cut:?} {padding}{bytes:?} {promise} {odd:?} at {}",
                     names.collect::<Vec<_>>(),
                     fields
                         .method
@@ -177,6 +178,23 @@ fn padding_does_not_hide_frames() {
     other[head.len() - 1] = 7;
     let heard = hear(Side::begun(), &[Err(17), Ok(&other), Err(17)]);
     assert!(!heard.0.iter().any(|text| text.contains("fields")), "{heard:?}");
+}
+
+#[test]
+fn a_hole_in_padding_is_named_and_costs_nothing_else() {
+    let padded = |content: &[u8]| [&[9][..], content, &[0; 9]].concat();
+    let head = frame(kind::HEADERS, flag::END_HEADERS | flag::PADDED, 1, &padded(GET));
+    let body = frame(kind::DATA, flag::END_STREAM | flag::PADDED, 1, &padded(b"body"));
+    let heard = hear(Side::begun(), &[Ok(&head[..15]), Err(7), Ok(&body[..16]), Err(7)]);
+    assert_eq!(
+        heard.0,
+        [
+            "1 fields [] Some(\"GET\") None padding Lost Some(3) false [] at 0",
+            "1 body body",
+            "1 Padding(Lost)",
+            "1 end false",
+        ]
+    );
 }
 
 #[test]

@@ -5,8 +5,8 @@ use super::{Broken, Fields, Table, decode};
 use crate::call::{Anomalies, Span};
 use crate::limits::HPACK_TABLE_BYTES_MAX;
 
-/// Text that is cleared away once half of it is dropped, room for one more entry and for growing, and the entries.
-const MEMORY_MAX: usize = 16 * HPACK_TABLE_BYTES_MAX;
+/// Text of which a quarter may be dropped, room for one more entry, and the entries.
+const MEMORY_MAX: usize = 4 * HPACK_TABLE_BYTES_MAX;
 
 /// Reads any bytes as header blocks, and tells how many fields they hold. Who missed some of them never tells another field
 /// than who saw all, and can read what that one can.

@@ -65,12 +65,11 @@ impl Fields {
         Some(found.value.of(&self.text))
     }
 
-    pub(super) fn push(&mut self, name: &[u8], value: &[u8]) {
+    /// A field of a table, which was looked at when it came there.
+    pub(super) fn push(&mut self, field: &Field<'_>) {
         let start = self.begin();
-        self.text.extend_from_slice(name);
-        let colon = self.colon();
-        self.text.extend_from_slice(value);
-        self.close(start, colon);
+        self.text.extend_from_slice(field.text);
+        self.place(start, start + field.name_bytes, field.traits);
     }
 
     pub(super) fn push_unknown(&mut self) {
@@ -96,44 +95,55 @@ impl Fields {
         self.text.truncate(start);
     }
 
-    /// The value ends here: what field is it?
-    pub(super) fn close(&mut self, start: usize, colon: usize) -> (&[u8], &[u8]) {
+    /// The value ends here: what field is it? `name`: what is known of the name, if it stands in a table.
+    pub(super) fn close(&mut self, start: usize, colon: usize, name: Option<Traits>) -> Field<'_> {
+        let field = self.text.get(start..).unwrap_or_default();
+        let name_bytes = colon - start;
+        let (name_text, value) = field.split_at_checked(name_bytes).unwrap_or_default();
+        let mut traits = name.unwrap_or_else(|| Traits::of_name(name_text));
+        let is_plain = !traits.is_invalid && traits.kind != Kind::OtherPseudo;
+        let looked_at = if is_plain { value } else { field };
+        traits.odd_bytes = looked_at.iter().fold(false, |odd, byte| odd | needs_care(*byte));
+        self.place(start, colon, traits);
+        Field { text: self.text.get(start..).unwrap_or_default(), name_bytes, traits }
+    }
+
+    /// Notes the field that is the last of the text.
+    fn place(&mut self, start: usize, colon: usize, traits: Traits) {
         let end = self.text.len();
         let name = Span { start: start as u32, end: colon as u32 };
         let value = Span { start: colon as u32 + 1, end: end as u32 };
-        if name.of(&self.text).first() == Some(&b':') {
-            self.pseudo(name, value);
-        } else {
+        self.odd_bytes |= traits.odd_bytes;
+        if traits.kind == Kind::Header {
             self.headers.push(HeaderSpan { name, value });
-            if name.of(&self.text).iter().any(|byte| !is_name_byte(*byte)) || name.start == name.end {
+            if traits.is_invalid {
                 self.anomalies.insert(Anomalies::INVALID_HEADER);
             }
+        } else {
+            self.pseudo(traits.kind, value);
         }
-        let field = self.text.get(start..).unwrap_or_default();
-        self.odd_bytes |= field.iter().fold(false, |odd, byte| odd | needs_care(*byte));
-        (name.of(&self.text), value.of(&self.text))
     }
 
-    fn pseudo(&mut self, name: Span, value: Span) {
+    fn pseudo(&mut self, kind: Kind, value: Span) {
         if self.headers.iter().any(|header| header.name.is_known()) {
             // RFC 9113 §8.3: they stand before all others
             self.anomalies.insert(Anomalies::INVALID_HEADER);
         }
         let mut known = true;
-        let twice = match name.of(&self.text) {
-            b":method" => again(&mut self.method, value),
-            b":path" => again(&mut self.path, value),
-            b":authority" => again(&mut self.authority, value),
-            b":scheme" => again(&mut self.scheme, value),
-            b":protocol" => again(&mut self.protocol, value),
-            b":status" => match status(value.of(&self.text)) {
+        let twice = match kind {
+            Kind::Method => again(&mut self.method, value),
+            Kind::Path => again(&mut self.path, value),
+            Kind::Authority => again(&mut self.authority, value),
+            Kind::Scheme => again(&mut self.scheme, value),
+            Kind::Protocol => again(&mut self.protocol, value),
+            Kind::Status => match status(value.of(&self.text)) {
                 Some(status) => again(&mut self.status, status),
                 None => {
                     known = false;
                     self.status.is_some()
                 }
             },
-            _ => {
+            Kind::OtherPseudo | Kind::Header => {
                 known = false;
                 false
             }
@@ -142,6 +152,68 @@ impl Fields {
             self.anomalies.insert(Anomalies::INVALID_START_LINE);
         }
         self.has_pseudo |= known;
+    }
+}
+
+/// A field, as it stands in a table: name, colon, value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field<'a> {
+    pub(super) text: &'a [u8],
+    pub(super) name_bytes: usize,
+    pub(super) traits: Traits,
+}
+
+impl<'a> Field<'a> {
+    pub(super) fn name(&self) -> &'a [u8] {
+        self.text.get(..self.name_bytes).unwrap_or_default()
+    }
+}
+
+/// What is to be known of a field, so that it is looked at once, when it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Traits {
+    pub(super) kind: Kind,
+    /// It can't be the name of a header.
+    pub(super) is_invalid: bool,
+    /// A byte needs escaping in JSON.
+    pub(super) odd_bytes: bool,
+}
+
+/// What the name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Header,
+    Method,
+    Path,
+    Authority,
+    Scheme,
+    Protocol,
+    Status,
+    OtherPseudo,
+}
+
+impl Traits {
+    /// Those of a name; what its bytes and those of the value need is left open.
+    fn of_name(name: &[u8]) -> Self {
+        let kind = Kind::of(name);
+        let is_invalid = kind == Kind::Header
+            && (name.is_empty() || name.iter().any(|byte| !NAME_BYTES[usize::from(*byte)]));
+        Self { kind, is_invalid, odd_bytes: false }
+    }
+}
+
+impl Kind {
+    fn of(name: &[u8]) -> Self {
+        match name {
+            b":method" => Self::Method,
+            b":path" => Self::Path,
+            b":authority" => Self::Authority,
+            b":scheme" => Self::Scheme,
+            b":protocol" => Self::Protocol,
+            b":status" => Self::Status,
+            [b':', ..] => Self::OtherPseudo,
+            _ => Self::Header,
+        }
     }
 }
 
@@ -163,9 +235,16 @@ fn status(value: &[u8]) -> Option<u16> {
 }
 
 /// Token characters (RFC 9110 §5.6.2) but capitals, which HTTP/2 has not (RFC 9113 §8.2.1).
-const fn is_name_byte(byte: u8) -> bool {
-    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'^' | b'`' | b'|' | b'~')
-}
+static NAME_BYTES: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        allowed[byte] = matches!(byte as u8, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'!'
+            | b'#'..=b'\'' | b'*' | b'+' | b'^' | b'`' | b'|' | b'~');
+        byte += 1;
+    }
+    allowed
+};
 
 const fn needs_care(byte: u8) -> bool {
     byte < 0x20 || byte > 0x7e || byte == b'"' || byte == b'\\'
