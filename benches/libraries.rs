@@ -3,10 +3,10 @@
 #[path = "traffic/made.rs"]
 #[allow(dead_code, reason = "of the generator, a conversation is needed here")]
 mod made;
+mod shared;
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, HKDF_SHA384, Prk};
@@ -19,6 +19,7 @@ use eaves::tls::{Bench, Event, Keys, Tls};
 use eaves::wire::Direction;
 use fastrand::Rng;
 use h2::frame::{Head, Headers, Kind};
+use shared::{by_turns, timed};
 
 const CALLS: u64 = 1_000;
 const PREFACE_BYTES: usize = 24;
@@ -60,38 +61,53 @@ fn blocks() -> [Vec<Vec<u8>>; 2] {
     })
 }
 
+/// The blocks of one end, read by ours.
+fn read_by_ours(blocks: &[Vec<u8>], fields: &mut Fields) {
+    let mut table = Table::default();
+    for block in blocks {
+        fields.clear();
+        decode(&mut table, block, fields).expect("a whole block");
+        black_box(&*fields);
+    }
+}
+
+fn read_by_h2(blocks: Vec<BytesMut>) {
+    let mut decoder = Default::default();
+    for block in blocks {
+        let head = Head::new(Kind::Headers, END_HEADERS, 1.into());
+        let (mut headers, mut block) = Headers::load(head, block).expect("a HEADERS frame");
+        headers.load_hpack(&mut block, usize::MAX, &mut decoder).expect("a whole block");
+        black_box(headers);
+    }
+}
+
 fn hpack(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("hpack");
+    let mut turns = Vec::new();
     for (name, blocks) in ["requests", "responses"].into_iter().zip(blocks()) {
         group.throughput(Throughput::Elements(CALLS));
+        let mut fields = Fields::default();
         group.bench_function(format!("{name}/eaves"), |bencher| {
-            let mut fields = Fields::default();
-            bencher.iter(|| {
-                let mut table = Table::default();
-                for block in &blocks {
-                    fields.clear();
-                    decode(&mut table, block, &mut fields).expect("a whole block");
-                    black_box(&fields);
-                }
-            });
+            bencher.iter(|| read_by_ours(&blocks, &mut fields));
         });
+        let copied = || blocks.iter().map(|block| BytesMut::from(&block[..])).collect::<Vec<_>>();
         group.bench_function(format!("{name}/h2"), |bencher| {
-            bencher.iter_batched(
-                || blocks.iter().map(|block| BytesMut::from(&block[..])).collect::<Vec<_>>(),
-                |blocks| {
-                    let mut decoder = Default::default();
-                    for block in blocks {
-                        let head = Head::new(Kind::Headers, END_HEADERS, 1.into());
-                        let (mut headers, mut block) = Headers::load(head, block).expect("a HEADERS frame");
-                        headers.load_hpack(&mut block, usize::MAX, &mut decoder).expect("a whole block");
-                        black_box(headers);
-                    }
-                },
-                BatchSize::LargeInput,
-            );
+            bencher.iter_batched(copied, read_by_h2, BatchSize::LargeInput);
         });
+        turns.push((name, blocks));
     }
     group.finish();
+    for (name, blocks) in turns {
+        let mut fields = Fields::default();
+        by_turns(
+            &format!("hpack, {name}, as fast as the h2 crate"),
+            || timed(|| read_by_ours(&blocks, &mut fields)),
+            || {
+                let copied = blocks.iter().map(|block| BytesMut::from(&block[..])).collect();
+                timed(|| read_by_h2(copied))
+            },
+        );
+    }
 }
 
 /// The server's side of a connection of TLS 1.3, of whose handshake the hellos alone were seen: records of full size.
@@ -182,6 +198,14 @@ impl Opening {
         this
     }
 
+    /// All records behind the first.
+    fn read(&mut self, traffic: &Traffic, bench: &mut Bench, segment_bytes: usize) {
+        let records = &traffic.records[SEALED_BYTES..];
+        let opened: usize =
+            records.chunks(segment_bytes).map(|segment| self.push(bench, Direction::Down, segment)).sum();
+        assert_eq!(opened, RECORDS as usize * RECORD_BYTES);
+    }
+
     /// Plaintext that came out.
     fn push(&mut self, bench: &mut Bench, direction: Direction, data: &[u8]) -> usize {
         let mut bytes = 0;
@@ -213,23 +237,18 @@ fn tls(criterion: &mut Criterion) {
     ];
     let mut group = criterion.benchmark_group("tls, records of 16 KiB");
     group.throughput(Throughput::Bytes(RECORDS * RECORD_BYTES as u64));
+    let mut turns = Vec::new();
     for suite in suites {
         let mut traffic = traffic(&suite);
         let mut bench = Bench::default();
         bench.keys = Some(Arc::new(std::mem::take(&mut traffic.keys)));
-        let plaintext = RECORDS as usize * RECORD_BYTES;
-        let records = &traffic.records[SEALED_BYTES..];
         for (how, segment_bytes) in SEGMENT_BYTES {
             group.bench_function(format!("{}/eaves, {how}", suite.name), |bencher| {
                 let mut begin = Bench::default();
                 begin.keys = bench.keys.clone();
                 bencher.iter_batched_ref(
                     || Opening::begin(&traffic, &mut begin),
-                    |opening| {
-                        let mut push = |segment| opening.push(&mut bench, Direction::Down, segment);
-                        let opened: usize = records.chunks(segment_bytes).map(&mut push).sum();
-                        assert_eq!(opened, plaintext);
-                    },
+                    |opening| opening.read(&traffic, &mut bench, segment_bytes),
                     BatchSize::SmallInput,
                 );
             });
@@ -238,20 +257,27 @@ fn tls(criterion: &mut Criterion) {
         group.bench_function(format!("{}/aws-lc-rs", suite.name), |bencher| {
             bencher.iter(|| library_alone(&traffic, &mut out));
         });
+        turns.push((suite.name, traffic, bench));
     }
     group.finish();
-}
-
-fn short() -> Criterion {
-    Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(2))
+    for (suite, traffic, mut bench) in turns {
+        let mut out = vec![0; RECORD_BYTES + 1];
+        for (how, segment_bytes) in SEGMENT_BYTES {
+            by_turns(
+                &format!("tls, {suite} {how}, as fast as aws-lc-rs"),
+                || {
+                    let mut opening = Opening::begin(&traffic, &mut bench);
+                    timed(|| opening.read(&traffic, &mut bench, segment_bytes))
+                },
+                || timed(|| library_alone(&traffic, &mut out)),
+            );
+        }
+    }
 }
 
 criterion_group! {
     name = benches;
-    config = short();
+    config = shared::short();
     targets = hpack, tls
 }
 criterion_main!(benches);

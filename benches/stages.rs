@@ -5,11 +5,11 @@
 #[path = "traffic/made.rs"]
 #[allow(dead_code, reason = "connections that are idle are for the whole program")]
 mod made;
+mod shared;
 
 use std::hint::black_box;
 use std::io::Cursor;
 use std::sync::Arc;
-use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use eaves::capture::file::{Block, Files, Located};
@@ -26,6 +26,7 @@ use eaves::time::Timestamp;
 use eaves::wire::{Direction, FlowKey, Segment, Wire};
 use eaves::worker::{Duties, Lines, Packed, Worker};
 use fastrand::Rng;
+use shared::{by_turns, timed};
 
 const CALLS: u64 = 5_000;
 const NOISE_BYTES: u64 = 20_000_000;
@@ -263,18 +264,13 @@ fn replay(criterion: &mut Criterion) {
         bencher.iter(|| black_box(whole(&noise, false)));
     });
     group.finish();
-}
-
-fn short() -> Criterion {
-    Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(2))
+    let replayed = |bytes: &[u8]| timed(|| assert_eq!(whole(bytes, false), CALLS));
+    by_turns("calls over HTTP/2, as fast as over HTTP/1", || replayed(&streams), || replayed(&capture));
 }
 
 criterion_group! {
     name = benches;
-    config = short();
+    config = shared::short();
     targets = capture_file, wire, flow, http, replay
 }
 criterion_main!(benches);

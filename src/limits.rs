@@ -192,6 +192,8 @@ pub const HANDSHAKE_BYTES_MAX: usize = 64 << 10;
 pub const TRANSCRIPT_BYTES_MAX: usize = 64 << 10;
 /// The longest name in a handshake that is kept: that of a host (RFC 1035 §3.1).
 pub const TLS_NAME_BYTES_MAX: usize = 255;
+/// Bytes of the names of protocols that a client offers: a browser's have some 20.
+pub const TLS_ALPN_BYTES_MAX: usize = 512;
 /// Names of one certificate that are told; those of content networks have a hundred.
 pub const CERTIFICATE_NAMES_MAX: usize = 16;
 /// Connections of which secrets are known, some 400 bytes each, and sessions that can be resumed, some 150 bytes each. The
@@ -274,13 +276,16 @@ const _: () = assert!(TLS_HOLD_FLOW_BYTES_MAX * TLS_HOLD_FLOWS_MIN == TLS_HOLD_B
 
 // ---- quic ----
 
-/// Flows of QUIC that are counted in each worker, some 500 bytes each.
+/// Flows of QUIC that are counted in each worker, some 500 bytes each, and 3 KiB at most.
 pub const QUIC_FLOWS_MAX: usize = 1 << 16;
 /// How long nothing may come before a flow of QUIC is told, in nanoseconds: ends agree on far less (30 s are usual), and keep
 /// their connections alive within that.
 pub const QUIC_IDLE_NS: u64 = 300_000_000_000;
 /// Flows whose first packets are being opened in each worker, up to 34 KiB each.
 pub const QUIC_OPENING_MAX: usize = 1024;
+/// How often keys are derived for the packets of a flow: once for a connection, once more behind a Retry or for another
+/// version, and for some packets that are damaged.
+pub const QUIC_DERIVATIONS_MAX: u32 = 16;
 /// Bytes of the first message of one end: a ClientHello with post-quantum key shares has 2 KiB.
 pub const QUIC_CRYPTO_BYTES_MAX: usize = 16 << 10;
 /// Pieces of it that are there while others between them are not: browsers shuffle a dozen.
@@ -341,6 +346,10 @@ pub const H2_SEARCH_OPEN_MAX: usize = 64;
 pub const H2_BLOCK_FRAMES_MAX: u32 = 64;
 /// Streams of one connection that have not ended: servers allow 100 to 1,000.
 pub const H2_STREAMS_MAX: usize = 1024;
+/// Bytes of the heads of a connection's open streams: some thousand of usual ones. With more the oldest call is told.
+pub const H2_HEADS_BYTES_MAX: usize = 4 << 20;
+/// Blocks of an answer that may be its head, because their status is not known: interim answers, and then the head.
+pub const H2_ANSWER_HEADS_MAX: u32 = 8;
 /// Streams that ended and of which a late frame is still known for what it is.
 pub const H2_ENDED_STREAMS_KEPT: usize = 64;
 /// Streams that wait for what may be under way although one end reset them: those of a round trip.

@@ -11,7 +11,7 @@ mod packet;
 #[cfg(test)]
 mod tests;
 
-use crate::limits::{QUIC_CRYPTO_BYTES_MAX, QUIC_CRYPTO_RANGES_MAX};
+use crate::limits::{QUIC_CRYPTO_BYTES_MAX, QUIC_CRYPTO_RANGES_MAX, QUIC_DERIVATIONS_MAX};
 use crate::tls::{Hello, Session};
 use crate::wire::Direction;
 use crypto::Keys;
@@ -28,7 +28,14 @@ pub struct Shown {
     session: Session,
     /// Until both ends' first messages were read.
     opening: Option<Box<Opening>>,
+    /// How often keys were derived.
+    derivations: u32,
+    /// The server asked for another first packet.
+    retried: bool,
 }
+
+/// The connection id that a client makes up for the server is no shorter (RFC 9000 §7.2).
+const FIRST_ID_BYTES_MIN: usize = 8;
 
 /// Initial packets while they are read.
 #[derive(Debug)]
@@ -55,13 +62,17 @@ impl Shown {
     /// A datagram; whether it shows that the flow is QUIC.
     pub fn datagram(&mut self, direction: Direction, bytes: &[u8]) -> bool {
         let (mut rest, mut is_quic) = (bytes, false);
+        let derivations_max = (self.derivations + 1).min(QUIC_DERIVATIONS_MAX);
         while let Some((packet, behind)) = Long::read(rest) {
             is_quic = true;
             rest = behind;
             self.version = Some(packet.version);
             match packet.kind {
-                Kind::Initial => self.initial(direction, &packet),
-                Kind::Retry => self.client = self.client.or(Some(direction.reverse())),
+                Kind::Initial => self.initial(direction, &packet, derivations_max),
+                Kind::Retry => {
+                    self.retried = true;
+                    self.client = self.client.or(Some(direction.reverse()));
+                }
                 Kind::ZeroRtt => self.client = self.client.or(Some(direction)),
                 Kind::Handshake => {}
             }
@@ -106,13 +117,16 @@ impl Shown {
         self.opening = None;
     }
 
-    fn initial(&mut self, direction: Direction, packet: &Long<'_>) {
-        if self.session.has_client_hello && self.opening.is_none() {
+    /// Keys are derived until that was done `derivations_max` times: once for the packets of a datagram, which belong to one
+    /// connection (RFC 9000 §12.2).
+    fn initial(&mut self, direction: Direction, packet: &Long<'_>, derivations_max: u32) {
+        if self.session.has_client_hello && self.opening.is_none() || !packet.has_sample() {
             return;
         }
         let sender = |client: Direction| usize::from(direction != client);
         if let (Some(client), Some(opening)) = (self.client, &mut self.opening)
-            && let Some(payload) = opening.open(sender(client), packet)
+            && (packet.version == opening.origin.0 || self.derivations < derivations_max)
+            && let Some(payload) = opening.open(sender(client), packet, &mut self.derivations)
         {
             opening.take(sender(client), &payload, &mut self.session);
             if opening.is_read() {
@@ -121,14 +135,17 @@ impl Shown {
             return;
         }
         // the client's first packet, or its first one behind a Retry (RFC 9001 §5.2)
-        if self.client.is_some_and(|client| client != direction) {
+        let is_of_server = self.client.is_some_and(|client| client != direction);
+        let is_short = packet.target.len() < FIRST_ID_BYTES_MIN && !self.retried;
+        if is_of_server || is_short || self.derivations >= derivations_max {
             return;
         }
+        self.derivations += 1;
         let Some(keys) = Keys::of_initial(packet.version, packet.target) else { return };
         let origin = (packet.version, packet.target.to_vec());
         let mut opening =
             Box::new(Opening { keys, origin, messages: <[Crypto; 2]>::default(), largest: [0; 2] });
-        if let Some(payload) = opening.open(0, packet) {
+        if let Some(payload) = opening.open(0, packet, &mut self.derivations) {
             self.client = Some(direction);
             opening.take(0, &payload, &mut self.session);
             self.opening = Some(opening);
@@ -137,10 +154,11 @@ impl Shown {
 }
 
 impl Opening {
-    fn open(&mut self, sender: usize, packet: &Long<'_>) -> Option<Vec<u8>> {
+    fn open(&mut self, sender: usize, packet: &Long<'_>, derivations: &mut u32) -> Option<Vec<u8>> {
         let (version, id) = &self.origin;
         if packet.version != *version {
             // the server chose another one that goes with it (RFC 9368 §2.3)
+            *derivations += 1;
             self.keys = Keys::of_initial(packet.version, id)?;
             self.origin.0 = packet.version;
         }

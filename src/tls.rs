@@ -214,6 +214,7 @@ impl Tls {
         self.sides.iter().map(Side::memory).sum::<usize>()
             + self.journal.memory()
             + self.transcript.memory()
+            + self.session.memory()
             + names
     }
 
@@ -308,7 +309,9 @@ impl Tls {
                     break;
                 }
             }
-            self.journal.put_back(kept);
+            if self.failure.is_none() {
+                self.journal.put_back(kept);
+            }
         }
     }
 

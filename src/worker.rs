@@ -582,7 +582,9 @@ impl Host for Office {
     }
 
     fn memory(&self, beside: &Beside) -> usize {
-        beside.connection.memory() + beside.memo.memory()
+        // a name stands here, and with the flow's key in a map
+        let waits = beside.waits.capacity() * (2 * size_of::<[u8; 32]>() + size_of::<(FlowKey, u64)>());
+        beside.connection.memory() + beside.memo.memory() + waits
     }
 }
 

@@ -73,6 +73,7 @@ fn play_all() {
         }
     }
     let run = ready.len();
+    assert!(run + skipped.len() > 0, "no combination is named like {only}");
     let played = lab.record(|| each(ready, |case| (case.name.clone(), attempt(|| (case.play)(&lab)))));
     let capture = lab.scratch().join("all.pcap");
     let faults = each(played, |(name, saw)| {

@@ -57,7 +57,8 @@ fn play(plan: &Plan, out: &Path, is_kept: bool) -> Vec<String> {
     command.envs(program.get_envs().filter_map(|(key, value)| Some((key, value?))));
     let done = command.output().unwrap();
     let stderr = String::from_utf8_lossy(&done.stderr);
-    if !matches!(done.status.code(), Some(0 | 1)) || stderr.contains("panicked") {
+    // what is lost in the capture is no fault of the sensor; books that do not balance are
+    if done.status.code() != Some(0) || !stderr.is_empty() {
         return vec![format!("{}: {stderr}", done.status)];
     }
     let records = records(&fs::read(&calls).unwrap());
@@ -68,10 +69,11 @@ fn play(plan: &Plan, out: &Path, is_kept: bool) -> Vec<String> {
 }
 
 /// Plays seeds on all cores; of each that has faults, how to play it again, and the faults.
-fn play_all(seeds: std::ops::Range<u64>) -> Vec<String> {
+fn play_all(test: &str, seeds: std::ops::Range<u64>) -> Vec<String> {
     let (scratch, kept) = (tempfile::tempdir().unwrap(), std::env::var_os("SOAK_KEEP"));
-    let out = kept.as_deref().map_or(scratch.path(), Path::new);
-    fs::create_dir_all(out).unwrap();
+    // two tests may play one seed at once
+    let out = kept.as_deref().map_or(scratch.path().to_owned(), |kept| Path::new(kept).join(test));
+    fs::create_dir_all(&out).unwrap();
     let (next, faulty) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
     let work = || {
         loop {
@@ -80,7 +82,7 @@ fn play_all(seeds: std::ops::Range<u64>) -> Vec<String> {
                 return;
             }
             let plan = Plan::of(seed);
-            let found = play(&plan, out, kept.is_some());
+            let found = play(&plan, &out, kept.is_some());
             if !found.is_empty() {
                 let again = format!("SOAK_FROM={seed} SOAK_SEEDS=1 cargo test --test soak");
                 faulty.lock().unwrap().push((seed, format!("{again}\n  {plan:?}\n  {}", found.join("\n  "))));
@@ -101,21 +103,24 @@ fn play_all(seeds: std::ops::Range<u64>) -> Vec<String> {
 fn what_can_be_known_is_told_and_no_more() {
     let from = setting("SOAK_FROM", 1);
     let seeds = setting("SOAK_SEEDS", 50);
-    let faulty = play_all(from..from + seeds);
+    let faulty = play_all("seeds", from..from + seeds);
     assert!(faulty.is_empty(), "{} captures of {seeds} have faults:\n{}", faulty.len(), faulty.join("\n"));
 }
 
 /// What each of these showed was put right, and is part of no other test that is as near to what a mirror delivers.
 #[test]
 fn seeds_that_once_went_wrong() {
-    let seeds = [
-        // the size of an answer whose head came behind an interim answer and a hole
-        11, 323, 388, // an acknowledgement before its bytes, from a client that had been silent
-        622, // padded frames between two holes
-        19, 129, 248, 401, 478, 496,
-        // a request that was still looked for when its answer showed who the client is
-        1611, 3379, 3760,
+    let seeds: [(&str, &[u64]); 4] = [
+        ("the size of an answer whose head came behind an interim answer and a hole", &[11, 323, 388]),
+        ("an acknowledgement before its bytes, from a client that had been silent", &[622]),
+        ("padded frames between two holes", &[19, 129, 248, 401, 478, 496]),
+        ("a request that was looked for when its answer showed who the client is", &[1611, 3379, 3760]),
     ];
-    let faulty: Vec<String> = seeds.iter().flat_map(|seed| play_all(*seed..*seed + 1)).collect();
+    let play = |what: &str, seed: &u64| {
+        let faulty = play_all("once_wrong", *seed..*seed + 1);
+        faulty.into_iter().map(|fault| format!("{what}:\n{fault}")).collect::<Vec<_>>()
+    };
+    let faulty: Vec<String> =
+        seeds.iter().flat_map(|(what, seeds)| seeds.iter().flat_map(|seed| play(what, seed))).collect();
     assert!(faulty.is_empty(), "{}", faulty.join("\n"));
 }

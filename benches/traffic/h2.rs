@@ -85,17 +85,20 @@ pub(crate) fn conversation(
     let (written, [client, server]) = taps();
     let mut answers = random.fork();
     let (asked, answered) = runtime.block_on(async {
-        tokio::join!(ask(client, random, customer, first..first + calls), answer(server, &mut answers, first))
+        let asked = ask(client, random, customer, first..first + calls, || {});
+        tokio::join!(asked, answer(server, &mut answers, first))
     });
     asked.and(answered).map_err(io::Error::other)?;
     Ok(written.take())
 }
 
+/// Asks all calls, one round after the other; `heard` is called when the last one is answered.
 pub(super) async fn ask(
     wire: impl AsyncRead + AsyncWrite + Unpin,
     random: &mut Rng,
     customer: u64,
     calls: std::ops::Range<u64>,
+    heard: impl FnOnce(),
 ) -> Result<(), h2::Error> {
     let (sender, connection) = h2::client::handshake(wire).await?;
     let talk = async move {
@@ -118,6 +121,7 @@ pub(super) async fn ask(
                 }
             }
         }
+        heard();
         Ok(())
     };
     let (talked, ended) = tokio::join!(talk, connection);

@@ -1,4 +1,4 @@
-//! Captures made up for measurements: the same bytes in every run.
+//! Captures made up for measurements: the same bytes in every run, but for keys and certificate of `idle`.
 //!
 //! `calls`: keep-alive connections, 64 open at once, their packets interleaved as on a busy mirror port; requests of
 //! about 550 bytes with seven headers, JSON answers of about 1.6 KB in segments of 1,448 bytes. `calls_h2`: such calls over
@@ -267,12 +267,12 @@ pub(crate) fn calls_h2(file: &mut dyn Write, count: u64) -> Result<()> {
     })
 }
 
-/// A capture of so many connections of HTTP/2 over TLS that stay open behind a few calls each, and their key log. They are
-/// copies of one, with other clients.
+/// A capture of so many connections of HTTP/2 over TLS that stay open behind a few calls each, and their key log.
 pub(crate) fn idle(file: &mut dyn Write, count: u64, calls: u64) -> Result<String> {
     let (mut random, mut capture) = (Rng::with_seed(7), Capture::new(file)?);
-    let (written, log) = secured::conversation(&mut random, calls)?;
+    let peers = secured::Peers::new()?;
     for number in 0..count {
+        let written = peers.converse(&mut random, number, calls)?;
         let mut ends = Ends::of(&mut random, number);
         ends.send(&mut capture, 0, SYN, &[])?;
         ends.send(&mut capture, 1, SYN | ACK, &[])?;
@@ -281,8 +281,11 @@ pub(crate) fn idle(file: &mut dyn Write, count: u64, calls: u64) -> Result<Strin
                 ends.send(&mut capture, part.end, PSH | ACK, segment)?;
             }
         }
+        for end in [0, 1] {
+            ends.send(&mut capture, end, ACK, &[])?;
+        }
     }
-    Ok(log)
+    Ok(peers.key_log())
 }
 
 /// A capture of about so many bytes of TCP that is not HTTP.

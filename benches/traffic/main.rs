@@ -31,14 +31,18 @@ fn main() -> ExitCode {
 
 /// Returns whether there is such a kind.
 fn write(kind: &str, size: u64, path: &str) -> Result<bool> {
-    let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    match kind {
-        "calls" => made::calls(&mut file, size)?,
-        "calls-h2" => made::calls_h2(&mut file, size)?,
-        "idle" => std::fs::write(format!("{path}.keylog"), made::idle(&mut file, size, IDLE_CALLS)?)?,
-        "noise" => made::noise(&mut file, size)?,
+    let make: fn(&mut dyn Write, u64, &str) -> Result<()> = match kind {
+        "calls" => |file, size, _| made::calls(file, size),
+        "calls-h2" => |file, size, _| made::calls_h2(file, size),
+        "idle" => |file, size, path| {
+            let key_log = made::idle(file, size, IDLE_CALLS)?;
+            std::fs::write(format!("{path}.keylog"), key_log)
+        },
+        "noise" => |file, size, _| made::noise(file, size),
         _ => return Ok(false),
-    }
+    };
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    make(&mut file, size, path)?;
     file.flush()?;
     Ok(true)
 }

@@ -17,7 +17,7 @@ pub(super) struct WebSocket {
 }
 
 /// A hole in what was held: how long it was is not known any more, it may hide anything.
-const UNKNOWN_HOLE: Gap = Gap { offset: 0, len: u64::MAX, cause: GapCause::Lost };
+const UNKNOWN_HOLE: Gap = Gap { offset: 0, len: Gap::UNKNOWN, cause: GapCause::Lost };
 
 impl WebSocket {
     pub(super) fn data(

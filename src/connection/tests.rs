@@ -124,7 +124,7 @@ fn play(parts: &[Part], setting: Setting) -> (Vec<Told>, Option<Record>) {
             Err(len) => tell(Chunk::Gap(Gap { offset, len: *len as u64, cause: GapCause::Lost })),
         }
         next[index] = offset + part.len() as u64;
-        assert!(connection.memory() < 1 << 20);
+        assert!(connection.memory() < 2 * crate::limits::H2_HEADS_BYTES_MAX);
     }
     let last = time(parts.last().map_or(0, |part| part.turn));
     for direction in both {

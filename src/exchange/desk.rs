@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::order::Asked;
-use crate::call::{Call, Message};
+use crate::call::{Call, HeaderSpan, Message};
 use crate::http::Place;
 use crate::http::h2::hpack::Fields;
 use crate::limits::{SPARE_CALL_BYTES_MAX, SPARE_CALLS};
@@ -56,7 +56,9 @@ impl Desk {
     }
 
     pub(super) fn give_back(&mut self, asked: Box<Asked>) {
-        if self.spare.len() < SPARE_CALLS && asked.call.buffer.capacity() <= SPARE_CALL_BYTES_MAX {
+        let Call { buffer, headers, .. } = &asked.call;
+        let bytes = buffer.capacity() + headers.capacity() * size_of::<HeaderSpan>();
+        if self.spare.len() < SPARE_CALLS && bytes <= SPARE_CALL_BYTES_MAX {
             self.spare.push(asked);
         }
     }

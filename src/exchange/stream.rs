@@ -12,8 +12,8 @@ use crate::flow::{Data, EndReason, Gap, GapCause};
 use crate::http::h2::{Event, What};
 use crate::http::{Cut, Place};
 use crate::limits::{
-    H2_ENDED_STREAMS_KEPT, H2_RESET_STREAMS_KEPT, H2_RESETS_MAX, H2_STREAMS_MAX, H2_WINDOW_BYTES_SMALL,
-    H2_WINDOWS_SMALL_MAX,
+    H2_ENDED_STREAMS_KEPT, H2_HEADS_BYTES_MAX, H2_RESET_STREAMS_KEPT, H2_RESETS_MAX, H2_STREAMS_MAX,
+    H2_WINDOW_BYTES_SMALL, H2_WINDOWS_SMALL_MAX,
 };
 use crate::time::Timestamp;
 use one::{Block, Half, Stream, why};
@@ -39,6 +39,8 @@ pub struct Streams {
     calls: u64,
     /// Heads and bodies of the calls that have not ended.
     held_bytes: usize,
+    /// Of these, the heads.
+    head_bytes: usize,
     /// No part of a call is to be told before that; none: of no call.
     due: Option<Timestamp>,
 }
@@ -104,7 +106,8 @@ impl Streams {
         stream.request = Half { head: true, ended: true, ..Half::default() };
         stream.request.vague = from.request.body_bytes.is_none();
         stream.asked_time = request.end_time;
-        self.held_bytes += head_memory(&stream.asked.call);
+        let head = head_memory(&stream.asked.call);
+        (self.held_bytes, self.head_bytes) = (self.held_bytes + head, self.head_bytes + head);
         self.open.push_front(stream);
     }
 
@@ -194,12 +197,13 @@ impl Streams {
     ) {
         let of_request = of_client || block.promise;
         let Some(stream) = self.find_or_open(context, desk, of_client, event) else { return };
-        let before = head_memory(&stream.asked.call) + stream.asked.kept_bytes;
+        let before = [head_memory(&stream.asked.call), stream.asked.kept_bytes];
         let is_agreed = stream.fields(desk, of_request, &event.place, block);
         if block.promise {
             stream.end(true, Some(event.place.time));
         }
-        let mut grown = head_memory(&stream.asked.call) + stream.asked.kept_bytes - before;
+        let head_grown = head_memory(&stream.asked.call) - before[0];
+        let mut grown = head_grown + stream.asked.kept_bytes - before[1];
         let begins = is_agreed && stream.conversation.is_none();
         if begins {
             let mut call = stream.upgraded(&event.place);
@@ -211,13 +215,19 @@ impl Streams {
         }
         let due = stream.next_part();
         self.held_bytes += grown;
+        self.head_bytes += head_grown;
         self.calls += u64::from(begins);
         if due < Timestamp::MAX {
             self.due = Some(self.due.map_or(due, |earliest| earliest.min(due)));
         }
-        if self.open.len() > H2_STREAMS_MAX
-            && let Some(oldest) = self.open.pop_front()
+        // a few bytes of a block can stand for very many
+        let is_bomb = self.head_bytes > H2_HEADS_BYTES_MAX;
+        if (is_bomb || self.open.len() > H2_STREAMS_MAX)
+            && let Some(mut oldest) = self.open.pop_front()
         {
+            if is_bomb {
+                oldest.asked.call.anomalies.insert(Anomalies::HEAD_TOO_LONG);
+            }
             self.tell(desk, oldest, Causes::EVICTED, emit);
         }
     }
@@ -392,6 +402,7 @@ impl Streams {
         }
         let head = head_memory(&stream.asked.call);
         self.held_bytes = self.held_bytes.saturating_sub(stream.asked.kept_bytes + head);
+        self.head_bytes = self.head_bytes.saturating_sub(head);
         desk.give_back(stream.asked);
     }
 

@@ -182,12 +182,21 @@ impl<B> Table<B> {
         self.slots.iter().flatten().filter(|slot| slot.over_since.is_none()).map(|slot| &slot.beside)
     }
 
-    /// What stands beside a flow that has not ended.
-    pub fn beside_mut(&mut self, hash: u64, key: &FlowKey) -> Option<&mut B> {
-        let index = self.find(hash, key)?;
+    /// Works on what stands beside a flow that has not ended.
+    pub fn with_beside<H: Host<Beside = B>>(
+        &mut self,
+        host: &mut H,
+        (hash, key): (u64, &FlowKey),
+        clock: Timestamp,
+        work: impl FnOnce(&mut H, &mut B),
+    ) {
+        let Some(index) = self.find(hash, key) else { return };
         self.touched = index;
-        let slot = self.slots.get_mut(index as usize)?.as_mut()?;
-        slot.over_since.is_none().then_some(&mut slot.beside)
+        let Some(Some(slot)) = self.slots.get_mut(index as usize) else { return };
+        if slot.over_since.is_none() {
+            work(host, &mut slot.beside);
+            self.settle(host, index, clock);
+        }
     }
 
     /// Ends every flow, in the order of their keys, so that the order does not depend on the number of workers.

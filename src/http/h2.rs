@@ -371,7 +371,7 @@ impl Side {
             kind::HEADERS | kind::CONTINUATION | kind::PUSH_PROMISE
                 if header.length as usize > HEAD_BYTES_MAX =>
             {
-                self.give_up_block(header.stream, place, Anomalies::HEAD_TOO_LONG, fields, tell);
+                self.give_up_block(&header, place, (Cut::Malformed, Anomalies::HEAD_TOO_LONG), fields, tell);
                 Content::Skipped
             }
             kind::HEADERS | kind::CONTINUATION | kind::PUSH_PROMISE | kind::RST_STREAM => Content::Whole,

@@ -58,6 +58,12 @@ pub(super) struct Long<'a> {
 }
 
 impl<'a> Long<'a> {
+    /// It is long enough for the bytes that unmask its number (RFC 9001 §5.4.2).
+    pub(super) const fn has_sample(&self) -> bool {
+        const SAMPLE_END: usize = 4 + 16;
+        self.bytes.len() >= self.number_at + SAMPLE_END
+    }
+
     /// The packet that the bytes begin with, and those behind it. `None`: none that is known, or not all of one.
     pub(super) fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         const LONG: u8 = 0x80;

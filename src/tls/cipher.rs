@@ -119,6 +119,20 @@ impl Opener {
         }
     }
 
+    /// A record at that place is opened next.
+    pub(super) fn begin(&mut self, offset: u64) {
+        if let Self::Cbc(cbc) = self {
+            cbc.begin(offset);
+        }
+    }
+
+    /// A record with that payload ends there, opened or not.
+    pub(super) fn follow(&mut self, payload: &[u8], end: u64) {
+        if let Self::Cbc(cbc) = self {
+            cbc.follow(payload, end);
+        }
+    }
+
     /// Bytes of a payload in front of the first byte of its plaintext.
     pub(super) fn prefix_bytes(&self) -> u64 {
         match self {

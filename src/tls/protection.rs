@@ -145,6 +145,7 @@ impl Protection {
         let was_in_handshake = self.is_in_handshake();
         let first = self.sequence;
         let (from, to) = self.numbers(record);
+        self.opener.begin(record.offset);
         let mut tried = 0;
         for sequence in from..=to {
             tried += 1;
@@ -161,9 +162,11 @@ impl Protection {
                     Epoch::Traffic(_) | Epoch::Early => sequence == first,
                 };
                 (self.sequence, self.proven) = (sequence + 1, true);
+                self.opener.follow(record.payload, record.end());
                 return Attempt::Opened { nothing_lost };
             }
         }
+        self.opener.follow(record.payload, record.end());
         self.open_with_next(record, out, next, to - from, tried)
     }
 

@@ -94,6 +94,8 @@ pub(super) struct Reader {
     offset: u64,
     packets: Vec<Packet>,
     state: State,
+    /// Where in what is pending the borders were lost, while that is looked through.
+    lost_at: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -231,13 +233,13 @@ impl Reader {
                     rest.len().saturating_sub(HEADER_BYTES - 1)
                 });
             } else if rest.len() >= HEADER_BYTES && !is_header(rest) {
-                self.state = State::Lost { passed: 0 };
+                (self.state, self.lost_at) = (State::Lost { passed: 0 }, *at);
                 continue;
             }
             let (header, payload) = whole(pending.get(*at..)?)?;
             let offset = self.offset + *at as u64;
             let passed = match self.state {
-                State::Lost { passed } => passed + *at as u64,
+                State::Lost { passed } => passed.saturating_add((*at - self.lost_at) as u64),
                 _ => 0,
             };
             let first = packets.iter().rposition(|packet| packet.offset <= offset).unwrap_or(0);
@@ -249,11 +251,11 @@ impl Reader {
     /// Bytes that are missing.
     pub(super) fn gap(&mut self, gap: &Gap, take: &mut dyn FnMut(&Record<'_>) -> Verdict) -> Option<Loss> {
         match self.state {
-            State::Lost { passed } => {
+            State::Lost { .. } => {
                 self.search_all(take);
-                let pending = if self.is_lost() { self.drop_pending() } else { 0 };
-                if self.is_lost() {
-                    self.state = State::Lost { passed: (passed + pending).saturating_add(gap.len) };
+                if let State::Lost { passed } = self.state {
+                    let passed = passed.saturating_add(self.drop_pending()).saturating_add(gap.len);
+                    self.state = State::Lost { passed };
                     return None;
                 }
                 // it was found just before
@@ -268,7 +270,7 @@ impl Reader {
                 return None;
             }
             State::Skipping { left } => {
-                self.state = State::Lost { passed: gap.len - left };
+                self.state = State::Lost { passed: beyond(gap, left) };
                 return Some(Loss::Unknown);
             }
             State::Between => {}
@@ -284,7 +286,7 @@ impl Reader {
         self.drop_pending();
         let behind = gap.offset + gap.len;
         if behind > end {
-            self.state = State::Lost { passed: behind - end };
+            self.state = State::Lost { passed: beyond(gap, end - gap.offset) };
             return Some(Loss::RecordAndMore);
         }
         self.state = if behind == end { State::Between } else { State::Skipping { left: end - behind } };
@@ -330,8 +332,9 @@ impl Reader {
     fn keep(&mut self, mut pending: Vec<u8>, mut packets: Vec<Packet>, at: usize) {
         let at = at.min(pending.len());
         if let State::Lost { passed } = &mut self.state {
-            *passed = passed.saturating_add(at as u64);
+            *passed = passed.saturating_add(at.saturating_sub(self.lost_at) as u64);
         }
+        self.lost_at = 0;
         if at == 0 {
             (self.pending, self.packets) = (pending, packets);
             return;
@@ -346,6 +349,11 @@ impl Reader {
         packets.drain(..first);
         (self.pending, self.packets) = (pending, packets);
     }
+}
+
+/// What a hole hides behind its first bytes.
+const fn beyond(gap: &Gap, first: u64) -> u64 {
+    if gap.len < Gap::UNKNOWN { gap.len - first } else { Gap::UNKNOWN }
 }
 
 /// Header and payload of the record that `bytes` begin with, if all of it is there and it may be one.

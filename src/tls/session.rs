@@ -80,6 +80,16 @@ pub enum Hello {
 }
 
 impl Session {
+    /// Bytes of its text.
+    pub(super) fn memory(&self) -> usize {
+        let Self { version, cipher, server_name, alpn, alpn_offered, ja4, certificate_names, .. } = self;
+        let texts = [version, cipher, server_name, ja4].into_iter().flatten();
+        let alpn = if let Alpn::Named(name) = alpn { name.capacity() } else { 0 };
+        let lists = alpn_offered.iter().chain(certificate_names);
+        let list_items = alpn_offered.capacity() + certificate_names.capacity();
+        texts.chain(lists).map(String::capacity).sum::<usize>() + alpn + list_items * size_of::<String>()
+    }
+
     /// Takes what the first message of that end of a QUIC connection says (RFC 9001 §4). `bytes`: what came of its handshake,
     /// from the beginning on. True: the message is whole, or there is none.
     pub fn take_quic(&mut self, hello: Hello, bytes: &[u8]) -> bool {

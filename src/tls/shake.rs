@@ -134,8 +134,12 @@ impl Tls {
     pub(super) fn client_key_exchange(&mut self, body: &[u8], bench: &Bench) {
         self.full = true;
         let transcript = self.transcript.take();
-        self.master = Master::Unknown;
+        let is_expected = matches!(std::mem::replace(&mut self.master, Master::Unknown), Master::Expected);
         self.resume_server();
+        if !is_expected {
+            // another suite's, or one more than a handshake has: its key would be used for nothing
+            return;
+        }
         let (Some(asked), Some(chosen), Some(keys)) = (&self.asked, &self.chosen, &bench.keys) else {
             return;
         };

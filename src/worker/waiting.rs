@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::books::Failed;
@@ -20,10 +20,11 @@ use crate::wire::FlowKey;
 /// The connections of one worker that wait.
 #[derive(Default)]
 pub(super) struct Waiting {
-    open: HashMap<[u8; 32], Vec<(u64, FlowKey)>>,
+    /// By name: the client chooses it, so any number may have the same. With the hash by which the table finds each.
+    open: HashMap<[u8; 32], BTreeMap<FlowKey, u64>>,
     /// Those that have ended, in the order in which they are given up.
     ended: BTreeMap<(Timestamp, FlowKey, u64), Ended>,
-    by_random: HashMap<[u8; 32], Vec<(Timestamp, FlowKey, u64)>>,
+    by_random: HashMap<[u8; 32], BTreeSet<(Timestamp, FlowKey, u64)>>,
     /// Number of the next one that ends.
     number: u64,
     /// What those that have ended take.
@@ -44,7 +45,7 @@ impl Waiting {
     fn insert(&mut self, place: (Timestamp, FlowKey, u64), mut ended: Ended) {
         ended.names = ended.beside.connection.wanted();
         for name in &ended.names {
-            self.by_random.entry(*name).or_default().push(place);
+            self.by_random.entry(*name).or_default().insert(place);
         }
         let Beside { connection, memo, .. } = &ended.beside;
         // a name stands in two lists and in a map
@@ -59,7 +60,7 @@ impl Waiting {
         self.memory -= ended.bytes;
         for name in &ended.names {
             if let Some(places) = self.by_random.get_mut(name) {
-                places.retain(|other| *other != place);
+                places.remove(&place);
                 if places.is_empty() {
                     self.by_random.remove(name);
                 }
@@ -92,8 +93,8 @@ impl Worker {
         let mut names: Vec<[u8; 32]> = given.keys.names().copied().collect();
         names.sort_unstable();
         for name in names {
-            for (hash, key) in self.office.waiting.open.remove(&name).unwrap_or_default() {
-                if catch_unwind(AssertUnwindSafe(|| self.retry_open(hash, &key))).is_err() {
+            for (key, hash) in self.office.waiting.open.remove(&name).unwrap_or_default() {
+                if catch_unwind(AssertUnwindSafe(|| self.retry_open(hash, &key, given.clock))).is_err() {
                     self.forget_failed(Failed::InHand);
                 }
             }
@@ -137,13 +138,13 @@ impl Worker {
         office.index = index.max(BEHIND_FRAME);
     }
 
-    fn retry_open(&mut self, hash: u64, key: &FlowKey) {
-        if let Some(beside) = self.table.beside_mut(hash, key) {
-            self.office.forget_waiting(key, beside);
-            self.office.retry(key, beside);
-            self.office.hash = hash;
-            self.office.note_waiting(key, beside);
-        }
+    fn retry_open(&mut self, hash: u64, key: &FlowKey, clock: Timestamp) {
+        self.table.with_beside(&mut self.office, (hash, key), clock, |office, beside| {
+            office.forget_waiting(key, beside);
+            office.retry(key, beside);
+            office.hash = hash;
+            office.note_waiting(key, beside);
+        });
     }
 
     fn retry_ended(&mut self, place: (Timestamp, FlowKey, u64), clock: Timestamp) {
@@ -204,14 +205,14 @@ impl Office {
     pub(super) fn note_waiting(&mut self, key: &FlowKey, beside: &mut Beside) {
         beside.waits = beside.connection.wanted();
         for name in &beside.waits {
-            self.waiting.open.entry(*name).or_default().push((self.hash, *key));
+            self.waiting.open.entry(*name).or_default().insert(*key, self.hash);
         }
     }
 
     fn forget_waiting(&mut self, key: &FlowKey, beside: &mut Beside) {
         for name in std::mem::take(&mut beside.waits) {
             if let Some(open) = self.waiting.open.get_mut(&name) {
-                open.retain(|(_, other)| other != key);
+                open.remove(key);
                 if open.is_empty() {
                     self.waiting.open.remove(&name);
                 }

@@ -14,9 +14,20 @@ use super::harness::schema::assert_valid;
 use super::mirror::{Mirror, has, run};
 use super::*;
 
+/// A process that does not outlive its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // it may have ended
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// The sensor at work, and its folder: `markers` in it is followed too.
 struct Sensor {
-    child: Child,
+    child: Killed,
     said: Arc<Mutex<String>>,
     listener: JoinHandle<()>,
     folder: TempDir,
@@ -46,7 +57,7 @@ impl Sensor {
                 }
             }
         });
-        let sensor = Self { child, said, listener, folder, markers: Cell::new(0) };
+        let sensor = Self { child: Killed(child), said, listener, folder, markers: Cell::new(0) };
         sensor.until_said("listening on");
         sensor
     }
@@ -95,8 +106,8 @@ impl Sensor {
 
     /// Asks it to end, and waits for that: all that it was told to decrypt is decrypted, and told once.
     fn end(mut self, what: &str, expected: &[Value]) {
-        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
-        let status = until("the end", || self.child.try_wait().unwrap());
+        assert!(Command::new("kill").arg(self.child.0.id().to_string()).status().unwrap().success());
+        let status = until("the end", || self.child.0.try_wait().unwrap());
         self.listener.join().unwrap();
         let said = self.said.lock().unwrap().clone();
         assert_eq!(status.code(), Some(0), "{what}: {said}");
@@ -288,7 +299,7 @@ fn a_pipe_that_never_runs_dry_does_not_keep_a_capture_from_its_end() {
     sensor.write("markers/keys", &keylog());
     sensor.until_calls(truth("tls").len());
     let mut child = sensor.child;
-    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
-    assert_eq!(until("the end", || child.try_wait().unwrap()).code(), Some(0));
+    assert!(Command::new("kill").arg(child.0.id().to_string()).status().unwrap().success());
+    assert_eq!(until("the end", || child.0.try_wait().unwrap()).code(), Some(0));
     assert!(writer.join().unwrap() > 100);
 }

@@ -29,7 +29,9 @@ fn is_at_least(command: &[&str], before: &str, wanted: [u32; 2]) -> bool {
     if !has(command[0]) {
         return false;
     }
-    let (printed, _) = run(Command::new(command[0]).args(&command[1..]));
+    // what can't say its version is as good as not there
+    let Ok(done) = Command::new(command[0]).args(&command[1..]).output() else { return false };
+    let printed = String::from_utf8_lossy(&done.stdout).into_owned();
     let rest = printed.split_once(before).map_or("", |(_, rest)| rest);
     let mut numbers =
         rest.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());

@@ -257,7 +257,7 @@ fn settled(file: &Path) {
     let mut last = None;
     while last != Some(size()) {
         last = Some(size());
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(Duration::from_millis(1500));
     }
 }
 

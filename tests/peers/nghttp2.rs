@@ -183,9 +183,9 @@ pub(crate) fn cases() -> Vec<Case> {
         curl("nghttpx", "http", "clear", "http1.1", "HTTP/1.1 200"),
         curl("nghttpx", "http", "h2c-upgrade", "http2", "101 Switching Protocols"),
         curl("nghttpx", "https", "h1-tls1.3", "http1.1", "using TLSv1.3"),
-        curl("nghttpx", "https", "h2-tls1.3", "http2", "server accepted h2"),
+        curl("nghttpx", "https", "h2-tls1.3", "http2", "server accepted"),
         curl("nghttpx", "https", "h2-tls1.2", "http2\ntls-max = 1.2", "using TLSv1.2"),
-        curl("nghttpd", "https", "h2-tls1.3", "http2", "server accepted h2"),
+        curl("nghttpd", "https", "h2-tls1.3", "http2", "server accepted"),
         Case::new("curl-nghttpd-h2c", |lab| {
             let port = lab.port();
             let _server = nghttpd(lab, port, false, &[]);

@@ -59,7 +59,6 @@ struct Packet {
 pub(crate) struct Wire {
     pub(crate) streams: [Vec<u8>; 2],
     sent: [usize; 2],
-    finished: [bool; 2],
     first_numbers: [u32; 2],
     packets: Vec<Packet>,
 }
@@ -70,7 +69,7 @@ impl Wire {
         let first_numbers = [(); 2]
             .map(|()| if random.u8(..8) == 0 { u32::MAX - random.u32(..50_000) } else { random.u32(..) });
         let (streams, packets) = (<[Vec<u8>; 2]>::default(), Vec::new());
-        let mut wire = Self { streams, sent: [0; 2], finished: [false; 2], first_numbers, packets };
+        let mut wire = Self { streams, sent: [0; 2], first_numbers, packets };
         wire.packet(End::Client, 0, SYN);
         wire.packet(End::Server, 0, SYN | ACK);
         wire.packet(End::Client, 0, ACK);
@@ -101,7 +100,6 @@ impl Wire {
         let end = start + bytes;
         self.packets.push(Packet { from, start, end, flags, heard: self.sent[from.other().index()] });
         self.sent[from.index()] = end;
-        self.finished[from.index()] |= flags & FIN != 0;
     }
 
     /// Ethernet, IPv4 and TCP.
@@ -169,13 +167,11 @@ pub(crate) struct Left {
 
 impl Left {
     /// Everything is.
-    #[cfg(test)]
     pub(crate) fn all(bytes: usize) -> Self {
         Self { parts: vec![(0, bytes)], opened: true, reached: bytes }
     }
 
     /// These bytes are not.
-    #[cfg(test)]
     pub(crate) fn without(mut self, from: usize, to: usize) -> Self {
         let cut = |&(start, end): &(usize, usize)| [(start, end.min(from)), (start.max(to), end)];
         self.parts = self.parts.iter().flat_map(cut).filter(|(start, end)| start < end).collect();

@@ -3,7 +3,7 @@
 use super::*;
 use crate::call::{Anomalies, Causes};
 use crate::http::h2::frame::{PREFACE, flag, kind};
-use crate::limits::{H2_RESETS_MAX, H2_STREAMS_MAX};
+use crate::limits::{H2_ANSWER_HEADS_MAX, H2_HEADS_BYTES_MAX, H2_RESETS_MAX, H2_STREAMS_MAX};
 
 const GET: &[u8] = &[0x82, 0x86, 0x84];
 /// `:status: 200`
@@ -362,4 +362,29 @@ fn a_hole_in_padding_makes_the_call_partial_and_keeps_its_size() {
     assert_eq!(told.call.causes, Causes::GAP_IN_RESPONSE);
     assert_eq!(told.call.response.body_bytes, Some(4));
     assert!(told.call.duration_ns.is_none(), "its last byte was not seen");
+}
+
+#[test]
+fn heads_of_an_answer_without_status_do_not_pile_up() {
+    let block = [&[0x00, 1, b'a', 127, 121][..], &[b'v'; 248]].concat();
+    let answers = (0..200).map(|_| ('<', head(1, false, &block)));
+    let turns: Vec<_> = std::iter::once(('>', head(1, true, GET))).chain(answers).collect();
+    let call = one(&turns).call;
+    let bound = (H2_ANSWER_HEADS_MAX as usize + 1) * block.len() + 100;
+    assert!(call.buffer.len() <= bound, "{} bytes", call.buffer.len());
+    assert!(call.anomalies.has(Anomalies::INVALID_START_LINE));
+}
+
+#[test]
+fn heads_of_many_streams_are_bounded_together() {
+    let insert = [&[0x40, 1, b'a', 127, 0xa1, 0x1e][..], &[b'v'; 4000]].concat();
+    let bomb = [GET, &[0xbe; 50]].concat();
+    let first = ('>', head(1, false, &[GET, &insert].concat()));
+    let bombs = (1..40).map(|number| ('>', head(2 * number + 1, false, &bomb)));
+    let told = say(&std::iter::once(first).chain(bombs).collect::<Vec<_>>());
+    assert_eq!(told.len(), 40);
+    let evicted = told.iter().take_while(|told| told.call.causes.has(Causes::EVICTED)).count();
+    let bytes = 50 * 4000 * (40 - evicted);
+    assert!((1..30).contains(&evicted) && bytes < 2 * H2_HEADS_BYTES_MAX, "{evicted}");
+    assert!(told[0].call.anomalies.has(Anomalies::HEAD_TOO_LONG));
 }

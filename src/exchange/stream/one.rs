@@ -8,7 +8,7 @@ use crate::flow::{Data, Gap, GapCause};
 use crate::http::grpc::Framing;
 use crate::http::h2::hpack::Fields;
 use crate::http::{Cut, Place};
-use crate::limits::VERDICT_BYTES_MAX;
+use crate::limits::{H2_ANSWER_HEADS_MAX, VERDICT_BYTES_MAX};
 use crate::time::Timestamp;
 
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(super) struct Stream {
     early: Option<Vec<u8>>,
     /// Why something of the heads is not known, which every part has.
     head_causes: Causes,
+    /// Blocks that could be the head of the answer: those before the last one were interim answers.
+    answers: u32,
 }
 
 /// How much of one side of a stream was seen.
@@ -137,6 +139,7 @@ impl Stream {
             due: Timestamp::MAX,
             early: Some(Vec::new()),
             head_causes: Causes::EMPTY,
+            answers: 0,
         }
     }
 
@@ -167,7 +170,7 @@ impl Stream {
 
     /// A header block. True: the server has agreed to speak WebSocket.
     pub(super) fn fields(&mut self, desk: &Desk, of_request: bool, place: &Place, block: &Block<'_>) -> bool {
-        let Block { fields, cut, padding, bytes, .. } = *block;
+        let Block { fields, cut, padding, .. } = *block;
         let has_ended = self.half(of_request).ended;
         let call = &mut self.asked.call;
         call.anomalies.insert(fields.anomalies);
@@ -195,6 +198,21 @@ impl Stream {
         if kind != BlockKind::Head {
             return false;
         }
+        if !of_request && fields.status.is_none() {
+            self.answers += 1;
+            if self.answers > H2_ANSWER_HEADS_MAX {
+                self.asked.call.anomalies.insert(Anomalies::INVALID_START_LINE);
+                return false;
+            }
+        }
+        self.head(desk, of_request, place, block);
+        !of_request && self.asks_websocket && matches!(fields.status, Some(200..=299))
+    }
+
+    /// A head, or what may be one.
+    fn head(&mut self, desk: &Desk, of_request: bool, place: &Place, block: &Block<'_>) {
+        let Block { fields, cut, bytes, .. } = *block;
+        let half = if of_request { &mut self.request } else { &mut self.response };
         let call = &mut self.asked.call;
         half.head = true;
         // a head begins its message: what may have been hidden before it was none of that, but an interim answer at most
@@ -234,7 +252,6 @@ impl Stream {
             }
             self.due = self.due.min(self.asked.call.time.plus(desk.part_ns));
         }
-        !of_request && self.asks_websocket && matches!(fields.status, Some(200..=299))
     }
 
     fn answer(&mut self, place: &Place, status: Option<u16>, message: Message) {
@@ -294,10 +311,11 @@ impl Stream {
         if of_request {
             call.request.body_bytes = body_bytes;
             self.asked_time = time;
-            if let [Some(began), ended] = self.answered {
-                call.ttfb_ns = call.ttfb_ns.or(time.map(|time| began.since(time)));
-                call.duration_ns = call.duration_ns.or(ended.map(|ended| ended.since(call.time)));
+            let [began, ended] = self.answered;
+            if let (Some(began), Some(time)) = (began, time) {
+                call.ttfb_ns = call.ttfb_ns.or(Some(began.since(time)));
             }
+            call.duration_ns = call.duration_ns.or(ended.map(|ended| ended.since(call.time)));
         } else {
             call.response.body_bytes = body_bytes;
             self.answered = [self.answered[0], time];
@@ -369,6 +387,9 @@ impl Stream {
                 });
         let causes = request.union(response);
         let bodies = [request_bytes, response_bytes];
+        // where the answer began is told with the part in which it did
+        let [began, _] = &mut self.answered;
+        *began = None;
         Some(self.asked.take_part(begins, causes, self.head_causes, bodies))
     }
 }

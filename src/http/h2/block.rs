@@ -46,7 +46,9 @@ impl Side {
                 self.cut_block(Cut::Malformed, fields, tell);
                 let promise = header.kind == kind::PUSH_PROMISE;
                 let Some((stream, fragment, whole)) = fragment(header, payload) else {
-                    return self.give_up_block(header.stream, place, Anomalies::EMPTY, fields, tell);
+                    let why =
+                        cut.map_or((Cut::Malformed, Anomalies::INVALID_FRAME), |cut| (cut, Anomalies::EMPTY));
+                    return self.give_up_block(header, place, why, fields, tell);
                 };
                 let end_stream = !promise && header.has(flag::END_STREAM);
                 let (cut, padding) = if whole { (None, cut) } else { (cut.or(Some(Cut::Malformed)), None) };
@@ -97,7 +99,9 @@ impl Side {
     ) {
         let Some(mut block) = self.block.take_if(|block| block.stream == header.stream) else {
             self.cut_block(Cut::Malformed, fields, tell);
-            return self.give_up_block(header.stream, place, Anomalies::EMPTY, fields, tell);
+            let stray = (Cut::Malformed, Anomalies::INVALID_FRAME);
+            let why = if self.steady { stray } else { (Cut::Lost, Anomalies::EMPTY) };
+            return self.give_up_block(header, place, why, fields, tell);
         };
         block.frames += 1;
         block.bytes.extend_from_slice(payload);
@@ -160,22 +164,32 @@ impl Side {
         }
     }
 
-    /// A block of which nothing can be read.
+    /// A block of which nothing can be read, and why. What a server promises on a stream that is not known is nothing of the
+    /// one that it promises on.
     pub(super) fn give_up_block(
         &mut self,
-        stream: u32,
+        header: &Header,
         place: Place,
-        odd: Anomalies,
+        (cut, odd): (Cut, Anomalies),
         fields: &mut Fields,
         tell: &mut impl FnMut(Event<'_>),
     ) {
         self.table.forget();
+        let stream = header.stream;
+        if header.kind == kind::PUSH_PROMISE {
+            if !odd.is_empty() {
+                tell(Event { stream, place, what: What::Odd(odd) });
+            }
+            return;
+        }
         fields.clear();
         fields.anomalies = odd;
-        let cut = if odd.is_empty() { Cut::Lost } else { Cut::Malformed };
-        let cut = Some(cut);
-        let what = What::Fields { fields, cut, padding: None, bytes: None, promise: false, ends: false };
+        let ends = header.kind == kind::HEADERS && header.has(flag::END_STREAM);
+        let what = What::Fields { fields, cut: Some(cut), padding: None, bytes: None, promise: false, ends };
         tell(Event { stream, place, what });
+        if ends {
+            tell(Event { stream, place, what: What::End(None) });
+        }
     }
 }
 

@@ -22,8 +22,8 @@ pub struct Search {
     bytes: Vec<u8>,
     /// Where each piece begins in `bytes`, and where it came from.
     pieces: Vec<(usize, Data<'static>)>,
-    /// Places at which a frame may begin, as far as its bytes are there.
-    open: Vec<usize>,
+    /// Places at which a frame may begin, as far as its bytes are there, and how many have to be there to tell more.
+    open: Vec<(usize, usize)>,
     /// Everything before this place was looked at.
     looked: usize,
     /// The longest payload that its sender is known to be allowed.
@@ -38,8 +38,8 @@ pub struct Search {
 enum Chain {
     /// No frame begins here.
     Broken,
-    /// One may: what would follow is not there yet.
-    Open,
+    /// One may: what would follow is not there yet, up to this place.
+    Open(usize),
     /// One does.
     Confirmed,
 }
@@ -79,7 +79,7 @@ impl Search {
         self.bytes.capacity()
             + self.pieces.capacity() * size_of::<(usize, Data<'static>)>()
             + self.counts.capacity() * size_of::<u32>()
-            + self.open.capacity() * size_of::<usize>()
+            + self.open.capacity() * size_of::<(usize, usize)>()
     }
 
     /// Nothing is kept.
@@ -92,13 +92,16 @@ impl Search {
     pub fn find(&mut self) -> Option<usize> {
         let mut open = std::mem::take(&mut self.open);
         let mut found = None;
-        open.retain(|at| match self.chain(*at) {
-            Chain::Confirmed => {
-                found = found.or(Some(*at));
-                true
+        open.retain_mut(|(at, needs)| {
+            if self.bytes.len() < *needs {
+                return true;
             }
-            Chain::Open => true,
-            Chain::Broken => false,
+            match self.chain(*at) {
+                Chain::Confirmed => found = found.or(Some(*at)),
+                Chain::Open(more) => *needs = more,
+                Chain::Broken => return false,
+            }
+            true
         });
         self.open = open;
         // the first byte of a length that is believed here is zero
@@ -109,9 +112,9 @@ impl Search {
             self.looked = at + 1;
             match self.chain(at) {
                 Chain::Broken => {}
-                Chain::Open => self.open.push(at),
+                Chain::Open(needs) => self.open.push((at, needs)),
                 Chain::Confirmed => {
-                    self.open.push(at);
+                    self.open.push((at, at));
                     found = Some(at);
                 }
             }
@@ -129,7 +132,7 @@ impl Search {
             self.header(*at)
                 .is_some_and(|header| at + HEAD_BYTES + header.length as usize == self.bytes.len())
         };
-        self.open.iter().copied().find(ends_here)
+        self.open.iter().map(|(at, _)| *at).find(ends_here)
     }
 
     /// The pieces from that place on, as they came, and empties the search.
@@ -146,7 +149,8 @@ impl Search {
         let (mut at, mut block, mut bits) = (first, None, None);
         loop {
             let Some(head) = self.bytes.get(at..).and_then(|rest| rest.first_chunk::<HEAD_BYTES>()) else {
-                return Chain::Open;
+                // first what it carries, then the head behind it
+                return Chain::Open(if at > self.bytes.len() { at } else { at + HEAD_BYTES });
             };
             let header = Header::parse(head);
             let goes_on = header.kind == kind::CONTINUATION;
@@ -191,10 +195,10 @@ impl Search {
             least = least.max(self.pieces.get(H2_SEARCH_PIECES_MAX / 2).map_or(0, |(start, _)| *start));
         }
         if self.open.len() > H2_SEARCH_OPEN_MAX {
-            least = least.max(self.open.get(H2_SEARCH_OPEN_MAX / 2).copied().unwrap_or(0));
+            least = least.max(self.open.get(H2_SEARCH_OPEN_MAX / 2).map_or(0, |(at, _)| *at));
         }
-        self.open.retain(|at| *at >= least);
-        let dropped = self.open.first().copied().unwrap_or(self.bytes.len());
+        self.open.retain(|(at, _)| *at >= least);
+        let dropped = self.open.first().map_or(self.bytes.len(), |(at, _)| *at);
         if dropped < CLEARED_AT_ONCE.min(self.bytes.len()) && least == 0 {
             return;
         }
@@ -204,7 +208,9 @@ impl Search {
             }
         }
         self.looked -= dropped;
-        self.open.iter_mut().for_each(|at| *at -= dropped);
+        for (at, needs) in &mut self.open {
+            (*at, *needs) = (*at - dropped, *needs - dropped);
+        }
         let first = self.pieces.iter().rposition(|(start, _)| *start <= dropped).unwrap_or(0);
         self.pieces.drain(..if self.bytes.is_empty() { self.pieces.len() } else { first });
         for (start, place) in &mut self.pieces {

@@ -198,6 +198,28 @@ fn a_hole_in_padding_is_named_and_costs_nothing_else() {
 }
 
 #[test]
+fn a_block_that_is_cut_before_it_begins_still_ends_its_stream() {
+    let ends = flag::END_HEADERS | flag::END_STREAM;
+    let priority = frame(kind::HEADERS, ends | flag::PRIORITY, 1, &[&[0, 0, 0, 0, 9], GET].concat());
+    let heard = hear(Side::begun(), &[Ok(&priority[..12]), Err(5)]);
+    assert_eq!(heard.0, ["1 fields [] None Some(Lost) None false [] at 0", "1 end false"]);
+    // what can't be is named, and is no hole
+    let padded = frame(kind::HEADERS, ends | flag::PADDED, 1, &[&[9], GET].concat());
+    let heard = hear(Side::begun(), &[Ok(&padded)]);
+    assert_eq!(
+        heard.0,
+        ["1 fields [] None Some(Malformed) None false [\"invalid_frame\"] at 0", "1 end false"]
+    );
+    let stray = frame(kind::CONTINUATION, flag::END_HEADERS, 1, GET);
+    let heard = hear(Side::begun(), &[Ok(&stray)]);
+    assert_eq!(heard.0, ["1 fields [] None Some(Malformed) None false [\"invalid_frame\"] at 0"]);
+    // a promise whose stream is not known is nothing of the stream that it came on
+    let promise = frame(kind::PUSH_PROMISE, flag::END_HEADERS, 1, &[&[0, 0, 0, 2], GET].concat());
+    let heard = hear(Side::begun(), &[Ok(&promise[..11]), Err(5)]);
+    assert!(heard.0.is_empty(), "{heard:?}");
+}
+
+#[test]
 fn a_block_with_a_hole_gives_its_beginning_and_its_stream_still_ends() {
     let block = [GET, &[0x40, 1, b'a', 3], b"xyz"].concat();
     let head = frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, &block);

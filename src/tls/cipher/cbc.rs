@@ -24,9 +24,9 @@ pub(in crate::tls) struct Cbc {
     key: Key,
     hash: Hash,
     mac_key: Zeroizing<Vec<u8>>,
-    /// TLS 1.0: the last block of ciphertext of the record before (RFC 2246 §6.2.3.2), and the number of the record that
-    /// needs it.
-    chained: ([u8; BLOCK_BYTES], u64),
+    /// TLS 1.0: the last block of ciphertext of the record before (RFC 2246 §6.2.3.2), if that was seen, and where that record
+    /// ends; before the first one what both agreed on.
+    chained: Option<([u8; BLOCK_BYTES], Option<u64>)>,
     agreed: Agreed,
 }
 
@@ -55,9 +55,10 @@ impl Cbc {
             Some(key) if key.len() == 16 => Key::Aes128(Box::new(Aes128::new_from_slice(key).ok()?)),
             Some(key) => Key::Aes256(Box::new(Aes256::new_from_slice(key).ok()?)),
         };
-        let mut chained = ([0; BLOCK_BYTES], 0);
-        chained.0.iter_mut().zip(iv).for_each(|(to, from)| *to = *from);
-        Some(Self { key, hash, mac_key: Zeroizing::new(mac_key.to_vec()), chained, agreed })
+        let mut first = [0; BLOCK_BYTES];
+        first.iter_mut().zip(iv).for_each(|(to, from)| *to = *from);
+        let mac_key = Zeroizing::new(mac_key.to_vec());
+        Some(Self { key, hash, mac_key, chained: Some((first, None)), agreed })
     }
 
     pub(super) fn prefix_bytes(&self) -> u64 {
@@ -89,17 +90,25 @@ impl Cbc {
         if self.agreed.encrypt_then_mac && self.mac(sequence, header, covered).bytes() != tag {
             return Err(BadMac);
         }
-        if self.has_vector() {
-            return self.open_covered(sequence, header, covered, out);
+        if !self.has_vector() && sequence > 0 && self.chained.is_some_and(|(_, end)| end.is_none()) {
+            return Err(BadMac);
         }
-        let (_, wanted) = self.chained;
-        let opened =
-            if wanted == sequence { self.open_covered(sequence, header, covered, out) } else { Err(BadMac) };
-        // behind a record that was lost this one can't be read, but the next one can, if this is what it seems
-        if let Some(last) = covered.last_chunk().filter(|_| opened.is_ok() || wanted != sequence) {
-            self.chained = (*last, sequence + 1);
+        self.open_covered(sequence, header, covered, out)
+    }
+
+    /// A record at that place is opened next: the first one, or whatever ends there stands before it.
+    pub(super) fn begin(&mut self, offset: u64) {
+        self.chained = self.chained.filter(|(_, end)| end.is_none_or(|end| end == offset));
+    }
+
+    /// A record with that payload ends there, opened or not: the one behind it can be read. Behind one that was lost under TLS
+    /// 1.0 none can, and the next one is not to be guessed.
+    pub(super) fn follow(&mut self, payload: &[u8], end: u64) {
+        if !self.has_vector() {
+            let tag_bytes = if self.agreed.encrypt_then_mac { self.hash.bytes() } else { 0 };
+            let covered = payload.len().checked_sub(tag_bytes).and_then(|covered| payload.get(..covered));
+            self.chained = covered.and_then(|covered| Some((*covered.last_chunk()?, Some(end))));
         }
-        opened
     }
 
     /// What stands between the vector and the MAC of encrypt-then-MAC.
@@ -136,7 +145,7 @@ impl Cbc {
         let (vector, ciphertext) = if self.has_vector() {
             payload.split_first_chunk().ok_or(BadMac)?
         } else {
-            (&self.chained.0, payload)
+            (&self.chained.as_ref().ok_or(BadMac)?.0, payload)
         };
         if ciphertext.is_empty() || !ciphertext.len().is_multiple_of(BLOCK_BYTES) {
             return Err(BadMac);
@@ -214,8 +223,18 @@ mod tests {
             for lost in [None, Some(0), Some(1), Some(2)] {
                 let mut cbc = opener(encrypt_then_mac);
                 let mut out = Vec::new();
-                for (at, record) in sealed.iter().enumerate().filter(|(at, _)| Some(*at) != lost) {
+                let mut offset = 0;
+                for (at, record) in sealed.iter().enumerate() {
+                    let begin = offset;
+                    offset += record.len() as u64;
+                    if Some(at) == lost {
+                        continue;
+                    }
+                    cbc.begin(begin);
+                    // numbers that are none of it change nothing
+                    assert_eq!(cbc.open(at as u64 + 7, HEADER, record, &mut out), Err(BadMac));
                     let opened = cbc.open(at as u64, HEADER, record, &mut out);
+                    cbc.follow(record, offset);
                     if lost.is_some_and(|lost| lost + 1 == at) {
                         assert_eq!(opened, Err(BadMac), "{encrypt_then_mac} {lost:?} {at}");
                     } else {

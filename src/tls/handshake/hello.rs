@@ -1,7 +1,7 @@
 //! ClientHello and ServerHello (RFC 8446 §4.1.2, §4.1.3), and the extensions that the server encrypts (§4.3.1).
 
 use super::{Cursor, ja4, numbers, text};
-use crate::limits::ALPN_NAMES_MAX;
+use crate::limits::{ALPN_NAMES_MAX, TLS_ALPN_BYTES_MAX};
 use crate::tls::Version;
 use crate::tls::session::Alpn;
 
@@ -54,11 +54,17 @@ impl ClientHello {
                 SERVER_NAME => hello.server_name = server_name(body),
                 ALPN => {
                     body.u16();
-                    while let Some(name) = body.short().filter(|_| hello.alpn.len() < ALPN_NAMES_MAX) {
+                    let mut alpn_bytes = 0;
+                    while let Some(name) = body.short()
+                        && hello.alpn.len() < ALPN_NAMES_MAX
+                        && alpn_bytes < TLS_ALPN_BYTES_MAX
+                    {
                         if hello.alpn.is_empty() {
                             offer.alpn = name.to_vec();
                         }
-                        hello.alpn.push(text(name));
+                        let name = text(name);
+                        alpn_bytes += name.len();
+                        hello.alpn.push(name);
                     }
                 }
                 SIGNATURE_ALGORITHMS => offer.signatures = numbers(body.long().unwrap_or_default()).collect(),

@@ -29,6 +29,8 @@ pub struct Fields {
     pub anomalies: Anomalies,
     /// A byte needs escaping in JSON.
     odd_bytes: bool,
+    /// A field that is known and no pseudo-header stands in it.
+    has_header: bool,
 }
 
 impl Fields {
@@ -116,6 +118,7 @@ impl Fields {
         self.odd_bytes |= traits.odd_bytes;
         if traits.kind == Kind::Header {
             self.headers.push(HeaderSpan { name, value });
+            self.has_header = true;
             if traits.is_invalid {
                 self.anomalies.insert(Anomalies::INVALID_HEADER);
             }
@@ -125,7 +128,7 @@ impl Fields {
     }
 
     fn pseudo(&mut self, kind: Kind, value: Span) {
-        if self.headers.iter().any(|header| header.name.is_known()) {
+        if self.has_header {
             // RFC 9113 §8.3: they stand before all others
             self.anomalies.insert(Anomalies::INVALID_HEADER);
         }
