@@ -317,13 +317,13 @@ impl Tls {
 
     /// The direction that may go on, and is the first of them.
     fn next(&self) -> Option<Direction> {
-        let may_go_on = |direction: &Direction| match self.sides.get(direction.index())?.turn {
-            Turn::Next(since) => Some((since, *direction)),
-            Turn::Free | Turn::Waits(..) => None,
-        };
-        let both = [Direction::Up, Direction::Down];
-        let first = both.iter().filter_map(may_go_on).min_by_key(|(since, _)| *since);
-        first.map(|(_, direction)| direction)
+        let [up, down] = &self.sides;
+        match (up.turn, down.turn) {
+            (Turn::Next(up), Turn::Next(down)) if down < up => Some(Direction::Down),
+            (Turn::Next(_), _) => Some(Direction::Up),
+            (_, Turn::Next(_)) => Some(Direction::Down),
+            _ => None,
+        }
     }
 
     const fn number_turn(&mut self) -> u64 {

@@ -25,6 +25,8 @@ pub struct Streams {
     open: VecDeque<Stream>,
     /// Ids of streams that were told lately: what still comes on them is not told again.
     ended: VecDeque<u32>,
+    /// The highest id that was ever among them.
+    ended_max: u32,
     /// Why frames of the client, and of the server, may be hidden since the capture began.
     blind: [Option<Causes>; 2],
     /// Frames of the client may be in bytes that are still looked through: what it asked may yet be known.
@@ -240,10 +242,12 @@ impl Streams {
         of_client: bool,
         event: &Event<'_>,
     ) -> Option<&mut Stream> {
-        if event.stream == 0 || self.ended.contains(&event.stream) {
+        let found = self.open.binary_search_by_key(&event.stream, |stream| stream.id);
+        // most that are not open are new
+        let may_have_ended = found.is_err() && event.stream <= self.ended_max;
+        if event.stream == 0 || may_have_ended && self.ended.contains(&event.stream) {
             return None;
         }
-        let found = self.open.binary_search_by_key(&event.stream, |stream| stream.id);
         if found.is_err() && self.first_window_is_small {
             self.note_small_window();
         }
@@ -396,8 +400,9 @@ impl Streams {
             self.ended.pop_front();
         }
         self.ended.push_back(stream.id);
-        if self.open.is_empty() && self.open.capacity() > 1 {
-            // an idle connection keeps no room but for the next call
+        self.ended_max = self.ended_max.max(stream.id);
+        if self.open.is_empty() {
+            // an idle connection keeps no room
             self.open = VecDeque::new();
         }
         let head = head_memory(&stream.asked.call);

@@ -137,6 +137,7 @@ impl Resolved {
             claims::write(&mut json, jwt, redactor, redaction);
         }
         json.push(b'}');
+        json.shrink_to_fit();
         let (identity, realm) = (found.identity.to_vec(), found.realm.to_vec());
         Self { place: found.kind, identity, realm, kind, fingerprint, route: Hex::of_64(route), json }
     }

@@ -1,5 +1,7 @@
 //! What is known of a connection's TLS, for its records: whatever was seen of the handshake.
 
+use std::borrow::Cow;
+
 use super::cipher;
 use super::handshake::{self, ClientHello, Cursor, ServerHello};
 
@@ -29,11 +31,14 @@ impl Version {
 }
 
 /// The name of a version number, as in the record's field `version`.
-pub(super) fn version_name(number: u16) -> String {
+pub(super) fn version_name(number: u16) -> Cow<'static, str> {
     match number {
-        0x0301..=0x0304 => format!("1.{}", number - 0x0301),
-        0x0300 => "ssl3".to_owned(),
-        other => format!("0x{other:04x}"),
+        0x0301 => "1.0".into(),
+        0x0302 => "1.1".into(),
+        0x0303 => "1.2".into(),
+        0x0304 => "1.3".into(),
+        0x0300 => "ssl3".into(),
+        other => format!("0x{other:04x}").into(),
     }
 }
 
@@ -53,9 +58,9 @@ pub enum Alpn {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Session {
     /// `1.3`, as the server chose.
-    pub version: Option<String>,
+    pub version: Option<Cow<'static, str>>,
     /// Name of the suite that the server chose.
-    pub cipher: Option<String>,
+    pub cipher: Option<Cow<'static, str>>,
     /// The ClientHello was seen: what it does not name, it does not have.
     pub has_client_hello: bool,
     /// The name that the client asked for.
@@ -83,11 +88,17 @@ impl Session {
     /// Bytes of its text.
     pub(super) fn memory(&self) -> usize {
         let Self { version, cipher, server_name, alpn, alpn_offered, ja4, certificate_names, .. } = self;
-        let texts = [version, cipher, server_name, ja4].into_iter().flatten();
+        let named = [version, cipher].into_iter().flatten().map(|name| match name {
+            Cow::Borrowed(_) => 0,
+            Cow::Owned(name) => name.capacity(),
+        });
+        let texts = [server_name, ja4].into_iter().flatten();
         let alpn = if let Alpn::Named(name) = alpn { name.capacity() } else { 0 };
         let lists = alpn_offered.iter().chain(certificate_names);
         let list_items = alpn_offered.capacity() + certificate_names.capacity();
-        texts.chain(lists).map(String::capacity).sum::<usize>() + alpn + list_items * size_of::<String>()
+        texts.chain(lists).map(String::capacity).chain(named).sum::<usize>()
+            + alpn
+            + list_items * size_of::<String>()
     }
 
     /// Takes what the first message of that end of a QUIC connection says (RFC 9001 §4). `bytes`: what came of its handshake,

@@ -54,7 +54,8 @@ impl Tls {
                 if self.session.certificate_names.is_empty() {
                     let agreed = self.chosen.as_ref().and_then(|chosen| chosen.agreed);
                     let version = agreed.map_or(Version::Tls12, |agreed| agreed.version);
-                    let names = handshake::names(version, message.body);
+                    let mut names = handshake::names(version, message.body);
+                    names.shrink_to_fit();
                     Arc::make_mut(&mut self.session).certificate_names = names;
                 }
             }

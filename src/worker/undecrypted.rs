@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::GivenUp;
@@ -15,9 +16,9 @@ pub struct Undecrypted {
     /// The name that the client asked for.
     pub server_name: Option<String>,
     /// The version that the server chose.
-    pub version: Option<String>,
+    pub version: Option<Cow<'static, str>>,
     /// The suite that the server chose.
-    pub cipher: Option<String>,
+    pub cipher: Option<Cow<'static, str>>,
     /// Why.
     pub reason: &'static str,
 }

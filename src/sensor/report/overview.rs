@@ -60,8 +60,9 @@ impl Books {
                 .undecrypted
                 .iter()
                 .map(|(kind, count)| {
-                    let parts = [&kind.server_name, &kind.version, &kind.cipher];
-                    let mut parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+                    let parts =
+                        [kind.server_name.as_deref(), kind.version.as_deref(), kind.cipher.as_deref()];
+                    let mut parts: Vec<&str> = parts.into_iter().flatten().collect();
                     parts.push(kind.reason);
                     GivenUp { protocol: parts.join(", "), connections: count.connections, bytes: count.bytes }
                 })

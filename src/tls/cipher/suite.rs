@@ -1,5 +1,7 @@
 //! The cipher suites: their names (IANA registry), and what each asks of the record layer and of the key schedule.
 
+use std::borrow::Cow;
+
 use super::super::schedule::Hash;
 
 /// How records are protected.
@@ -91,8 +93,8 @@ impl Suite {
 }
 
 /// The name of a suite, or its number where it has none here.
-pub(in crate::tls) fn name(id: u16) -> String {
-    registered(id).map_or_else(|| format!("0x{id:04x}"), str::to_owned)
+pub(in crate::tls) fn name(id: u16) -> Cow<'static, str> {
+    registered(id).map_or_else(|| format!("0x{id:04x}").into(), Cow::Borrowed)
 }
 
 fn registered(id: u16) -> Option<&'static str> {
@@ -226,6 +228,6 @@ mod tests {
         assert_eq!(suite(0xcca8).bulk, Bulk::ChaCha20Poly1305);
         assert_eq!(suite(0xc010).bulk, Bulk::Null { mac: Hash::Sha1 });
         assert!(Suite::of(0x0005).is_none() && Suite::of(0x0a0a).is_none());
-        assert_eq!((name(0x0005).as_str(), name(0x0a0a).as_str()), ("TLS_RSA_WITH_RC4_128_SHA", "0x0a0a"));
+        assert_eq!((&*name(0x0005), &*name(0x0a0a)), ("TLS_RSA_WITH_RC4_128_SHA", "0x0a0a"));
     }
 }

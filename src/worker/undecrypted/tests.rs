@@ -24,8 +24,9 @@ fn play(keys: Option<Keys>, segments: &[(Packed, Vec<u8>)]) -> (Worker, Vec<Stri
 fn counted(worker: &Worker) -> Vec<String> {
     let line = |(kind, count): (&Undecrypted, &GivenUp)| {
         assert!(count.bytes > 0);
-        let text = |text: &Option<String>| text.clone().unwrap_or("-".to_owned());
-        let (name, version, cipher) = (text(&kind.server_name), text(&kind.version), text(&kind.cipher));
+        let text = |text: Option<&str>| text.unwrap_or("-").to_owned();
+        let (name, version, cipher) =
+            (text(kind.server_name.as_deref()), text(kind.version.as_deref()), text(kind.cipher.as_deref()));
         format!("{name} {version} {cipher} {} {}", kind.reason, count.connections)
     };
     worker.undecrypted().iter().map(line).collect()
