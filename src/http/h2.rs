@@ -327,6 +327,15 @@ impl Side {
                         self.state = State::HEAD;
                     }
                 }
+                State::Head { count: 0, .. } if let Some(head) = rest.first_chunk() => {
+                    let header = Header::parse(head);
+                    if !self.is_believed(&header) {
+                        return at;
+                    }
+                    let place = place_at(data, at, self.steady);
+                    at += HEAD_BYTES;
+                    self.begin(header, place, fields, tell);
+                }
                 State::Head { bytes, count, place } => {
                     if *count == 0 {
                         *place = place_at(data, at, self.steady);

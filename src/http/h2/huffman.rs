@@ -105,78 +105,109 @@ pub(super) struct Invalid;
 /// # Errors
 /// If `coded` is not in the code; what was appended until then stays.
 pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), Invalid> {
-    let mut at = out.len();
+    let start = out.len();
     // no symbol has fewer than five bits, and two are written at once
-    out.resize(at + coded.len() * 8 / 5 + 2, 0);
-    let read = decode_at(coded, out, &mut at);
-    out.truncate(at);
+    out.resize(start + coded.len() * 8 / 5 + 2, 0);
+    let mut text = Text { out, at: start };
+    let mut bits = Bits { top: 0, count: 0, rest: coded };
+    let read = bits.run(&mut text).and_then(|()| bits.finish(&mut text));
+    let end = text.at;
+    out.truncate(end);
     read
 }
 
-/// Writes to `out` from `at` on.
-fn decode_at(coded: &[u8], out: &mut [u8], at: &mut usize) -> Result<(), Invalid> {
-    let mut put = |symbols: [u8; 2], count: usize| {
-        if let Some(to) = out.get_mut(*at..*at + 2) {
+/// Text in the making; there is room for all of it.
+struct Text<'a> {
+    out: &'a mut [u8],
+    at: usize,
+}
+
+impl Text<'_> {
+    /// Writes the first `count` of two symbols; the other one is written over.
+    #[inline]
+    fn put(&mut self, symbols: [u8; 2], count: usize) {
+        if let Some(to) = self.out.get_mut(self.at..self.at + 2) {
             to.copy_from_slice(&symbols);
         }
-        *at += count;
-    };
-    // the next bits stand at the top; so many of them are known to be there
-    let (mut bits, mut count, mut rest) = (0_u64, 0_u32, coded);
-    while let Some(eight) = rest.first_chunk() {
-        bits |= u64::from_be_bytes(*eight) >> count;
-        let taken = (u64::BITS - 1 - count) / 8;
-        rest = rest.get(taken as usize..).unwrap_or_default();
-        count += 8 * taken;
-        while count >= LENGTH_MAX as u32 {
-            let Short { symbols, first, both } = short(bits);
-            let mut length = u32::from(both);
-            if first == 0 {
-                let (symbol, bits) = long(bits, count).ok_or(Invalid)?;
-                put([symbol, 0], 1);
-                length = bits;
-            } else {
-                put(symbols, 1 + usize::from(both > first));
-            }
-            bits <<= length;
-            count -= length;
-        }
-    }
-    loop {
-        while count <= 56
-            && let Some((byte, behind)) = rest.split_first()
-        {
-            bits |= u64::from(*byte) << (56 - count);
-            rest = behind;
-            count += 8;
-        }
-        if count == 0 {
-            return Ok(());
-        }
-        let Short { symbols, first, both } = short(bits);
-        let length = if both > first && u32::from(both) <= count {
-            put(symbols, 2);
-            u32::from(both)
-        } else if first != 0 && u32::from(first) <= count {
-            put(symbols, 1);
-            u32::from(first)
-        } else if let Some((symbol, length)) = long(bits, count) {
-            put([symbol, 0], 1);
-            length
-        } else if rest.is_empty() {
-            return padding(bits, count);
-        } else {
-            return Err(Invalid);
-        };
-        bits <<= length;
-        count -= length;
+        self.at += count;
     }
 }
 
-/// What the bits at the top begin with.
-#[inline]
-fn short(bits: u64) -> Short {
-    CODE.short[(bits >> (u64::BITS - SHORT_BITS)) as usize]
+/// Coded bits: the next ones stand at the top, and so many are known to be there; those behind are in `rest`.
+struct Bits<'a> {
+    top: u64,
+    count: u32,
+    rest: &'a [u8],
+}
+
+impl Bits<'_> {
+    /// What the next bits begin with.
+    #[inline]
+    fn short(&self) -> Short {
+        CODE.short[(self.top >> (u64::BITS - SHORT_BITS)) as usize]
+    }
+
+    #[inline]
+    const fn pass(&mut self, length: u32) {
+        self.top <<= length;
+        self.count -= length;
+    }
+
+    /// Reads on as long as eight bytes are left.
+    #[inline]
+    fn run(&mut self, text: &mut Text<'_>) -> Result<(), Invalid> {
+        // so many looks take no more than what is there at least
+        const LOOKS: u32 = 56 / SHORT_BITS;
+        while let Some(eight) = self.rest.first_chunk() {
+            self.top |= u64::from_be_bytes(*eight) >> self.count;
+            let taken = (u64::BITS - 1 - self.count) / 8;
+            self.rest = self.rest.get(taken as usize..).unwrap_or_default();
+            self.count += 8 * taken;
+            for _ in 0..LOOKS {
+                let Short { symbols, first, both } = self.short();
+                if first == 0 {
+                    if self.count >= LENGTH_MAX as u32 {
+                        let (symbol, length) = long(self.top, self.count).ok_or(Invalid)?;
+                        text.put([symbol, 0], 1);
+                        self.pass(length);
+                    }
+                    break;
+                }
+                text.put(symbols, 1 + usize::from(both > first));
+                self.pass(u32::from(both));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the last bytes, and the padding.
+    #[inline]
+    fn finish(&mut self, text: &mut Text<'_>) -> Result<(), Invalid> {
+        loop {
+            while self.count <= 56
+                && let Some((byte, behind)) = self.rest.split_first()
+            {
+                self.top |= u64::from(*byte) << (56 - self.count);
+                self.rest = behind;
+                self.count += 8;
+            }
+            let Short { symbols, first, both } = self.short();
+            if first != 0 && u32::from(both) <= self.count {
+                text.put(symbols, 1 + usize::from(both > first));
+                self.pass(u32::from(both));
+            } else if first != 0 && u32::from(first) <= self.count {
+                text.put(symbols, 1);
+                self.pass(u32::from(first));
+            } else if let Some((symbol, length)) = long(self.top, self.count) {
+                text.put([symbol, 0], 1);
+                self.pass(length);
+            } else if self.rest.is_empty() {
+                return padding(self.top, self.count);
+            } else {
+                return Err(Invalid);
+            }
+        }
+    }
 }
 
 /// A symbol with a long code at the top of `bits`.
@@ -195,7 +226,7 @@ fn long(bits: u64, count: u32) -> Option<(u8, u32)> {
 
 /// What is left is the beginning of EOS, less than a byte of it: ones.
 const fn padding(bits: u64, count: u32) -> Result<(), Invalid> {
-    if count < 8 && bits >> (64 - count) == (1 << count) - 1 { Ok(()) } else { Err(Invalid) }
+    if count == 0 || count < 8 && bits >> (64 - count) == (1 << count) - 1 { Ok(()) } else { Err(Invalid) }
 }
 
 #[cfg(test)]
