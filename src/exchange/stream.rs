@@ -256,9 +256,6 @@ impl Streams {
             let mut asked = desk.take(context, &event.place, direction, Some(event.stream));
             asked.call.protocol = Protocol::H2;
             asked.call.anomalies = std::mem::take(&mut self.late);
-            if self.open.capacity() == 0 {
-                self.open.reserve_exact(1);
-            }
             self.open.insert(at, Stream::new(event.stream, asked));
             at
         });

@@ -137,8 +137,33 @@ enum Content {
     Body { padding: u32 },
     /// It is read as a whole.
     Whole,
+    /// A header block that is too long to be read.
+    TooLong,
     /// Nobody reads it.
     Skipped,
+}
+
+impl Content {
+    const fn of(header: &Header) -> Self {
+        match header.kind {
+            kind::DATA if header.has(flag::PADDED) => Self::PadLength,
+            kind::DATA => Self::Body { padding: 0 },
+            kind::HEADERS | kind::CONTINUATION | kind::PUSH_PROMISE
+                if header.length as usize > HEAD_BYTES_MAX =>
+            {
+                Self::TooLong
+            }
+            kind::HEADERS | kind::CONTINUATION | kind::PUSH_PROMISE | kind::RST_STREAM => Self::Whole,
+            kind::SETTINGS if header.length <= SETTINGS_BYTES_MAX => Self::Whole,
+            kind::WINDOW_UPDATE if header.length <= WINDOW_UPDATE_BYTES => Self::Whole,
+            _ => Self::Skipped,
+        }
+    }
+
+    /// It is read as it lies.
+    const fn is_plain(self) -> bool {
+        matches!(self, Self::Body { padding: 0 } | Self::Whole)
+    }
 }
 
 impl State {
@@ -333,8 +358,15 @@ impl Side {
                         return at;
                     }
                     let place = place_at(data, at, self.steady);
+                    let payload = rest.get(HEAD_BYTES..HEAD_BYTES + header.length as usize);
                     at += HEAD_BYTES;
-                    self.begin(header, place, fields, tell);
+                    match payload.filter(|_| Content::of(&header).is_plain()) {
+                        Some(payload) => {
+                            at += payload.len();
+                            self.frame(&header, place, payload, fields, tell);
+                        }
+                        None => self.begin(header, place, fields, tell),
+                    }
                 }
                 State::Head { bytes, count, place } => {
                     if *count == 0 {
@@ -373,21 +405,32 @@ impl Side {
         header.is_valid() && (self.steady || header.length <= self.payload_max)
     }
 
+    /// A frame without padding of which all is there.
+    fn frame(
+        &mut self,
+        header: &Header,
+        place: Place,
+        payload: &[u8],
+        fields: &mut Fields,
+        tell: &mut impl FnMut(Event<'_>),
+    ) {
+        if header.kind != kind::DATA {
+            return self.whole(header, place, payload, None, fields, tell);
+        }
+        let (stream, time) = (header.stream, self.now);
+        if !payload.is_empty() {
+            tell(Event { stream, place, what: What::Body { bytes: payload, time, begins: true } });
+        }
+        if header.has(flag::END_STREAM) {
+            tell(Event { stream, place, what: What::End(Some(time)) });
+        }
+    }
+
     fn begin(&mut self, header: Header, place: Place, fields: &mut Fields, tell: &mut impl FnMut(Event<'_>)) {
-        let content = match header.kind {
-            kind::DATA if header.has(flag::PADDED) => Content::PadLength,
-            kind::DATA => Content::Body { padding: 0 },
-            kind::HEADERS | kind::CONTINUATION | kind::PUSH_PROMISE
-                if header.length as usize > HEAD_BYTES_MAX =>
-            {
-                self.give_up_block(&header, place, (Cut::Malformed, Anomalies::HEAD_TOO_LONG), fields, tell);
-                Content::Skipped
-            }
-            kind::HEADERS | kind::CONTINUATION | kind::PUSH_PROMISE | kind::RST_STREAM => Content::Whole,
-            kind::SETTINGS if header.length <= SETTINGS_BYTES_MAX => Content::Whole,
-            kind::WINDOW_UPDATE if header.length <= WINDOW_UPDATE_BYTES => Content::Whole,
-            _ => Content::Skipped,
-        };
+        let content = Content::of(&header);
+        if content == Content::TooLong {
+            self.give_up_block(&header, place, (Cut::Malformed, Anomalies::HEAD_TOO_LONG), fields, tell);
+        }
         let frame = Frame { header, place, left: header.length, content };
         self.payload.clear();
         if frame.left > 0 {
@@ -444,7 +487,7 @@ impl Side {
                     self.payload.shrink_to(PAYLOAD_BYTES_KEPT);
                 }
             }
-            Content::PadLength | Content::Skipped => {}
+            Content::PadLength | Content::TooLong | Content::Skipped => {}
         }
         frame.left -= bytes.len() as u32;
         if frame.left > 0 {
@@ -480,7 +523,7 @@ impl Side {
                 self.whole(&header, place, &payload, Some(cut), fields, tell);
                 frame.content = Content::Skipped;
             }
-            Content::Skipped => {}
+            Content::TooLong | Content::Skipped => {}
         }
         frame.left -= missing;
     }
